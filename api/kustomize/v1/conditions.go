@@ -1,0 +1,94 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import (
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+)
+
+// Types of the conditions of a Kustomization.
+const (
+	// ReadyCondition is True when the last attempted revision is applied and, if asked for, healthy.
+	ReadyCondition = fluxmeta.ReadyCondition
+
+	// ReconcilingCondition is present, and True, while work is under way or waits to be tried again.
+	ReconcilingCondition = fluxmeta.ReconcilingCondition
+
+	// StalledCondition is present, and True, when nothing can help but an edit by somebody.
+	StalledCondition = fluxmeta.StalledCondition
+
+	// HealthyCondition tells the health of the applied objects, if health checks are asked for.
+	HealthyCondition = fluxmeta.HealthyCondition
+
+	// DriftedCondition is present, and True, while a live object differs from the source and is left so for now. The
+	// message names object, field and who changed it.
+	DriftedCondition = "Drifted"
+)
+
+// Reasons of the conditions, and of the events that go with them. The first two groups are Flux's.
+const (
+	// ProgressingReason goes with Reconciling and Ready=Unknown: a reconciliation is under way.
+	ProgressingReason = fluxmeta.ProgressingReason
+
+	// ProgressingWithRetryReason goes with Reconciling: the last attempt failed and there will be another.
+	ProgressingWithRetryReason = fluxmeta.ProgressingWithRetryReason
+
+	// SucceededReason goes with Healthy: all health checks passed.
+	SucceededReason = fluxmeta.SucceededReason
+
+	// ReconciliationSucceededReason goes with Ready=True: the revision is applied, pruned and healthy.
+	ReconciliationSucceededReason = fluxmeta.ReconciliationSucceededReason
+
+	// ReconciliationFailedReason goes with Ready=False: the API server refused something, or could not be asked.
+	ReconciliationFailedReason = fluxmeta.ReconciliationFailedReason
+
+	// ArtifactFailedReason goes with Ready=False: the artifact of the source is missing, unreachable or corrupt.
+	ArtifactFailedReason = fluxmeta.ArtifactFailedReason
+
+	// BuildFailedReason goes with Ready=False: the source does not build, or a variable is missing.
+	BuildFailedReason = fluxmeta.BuildFailedReason
+
+	// PruneFailedReason goes with Ready=False: an object that is no longer wanted could not be deleted.
+	PruneFailedReason = fluxmeta.PruneFailedReason
+
+	// DependencyNotReadyReason goes with Ready=False: a Kustomization in spec.dependsOn is not ready.
+	DependencyNotReadyReason = fluxmeta.DependencyNotReadyReason
+
+	// HealthCheckFailedReason goes with Ready=False and Healthy=False: an object failed, or was not healthy in time.
+	HealthCheckFailedReason = fluxmeta.HealthCheckFailedReason
+
+	// HealthCheckCanceledReason goes with Ready=False: a newer revision or spec came before the objects were healthy.
+	HealthCheckCanceledReason = fluxmeta.HealthCheckCanceledReason
+
+	// InvalidCELExpressionReason goes with Stalled: an expression of the spec does not compile.
+	InvalidCELExpressionReason = fluxmeta.InvalidCELExpressionReason
+
+	// FeatureGateDisabledReason goes with Stalled: the spec uses something that this controller was told not to offer.
+	FeatureGateDisabledReason = fluxmeta.FeatureGateDisabledReason
+
+	// AccessDeniedReason goes with Stalled: the spec refers to another namespace and the controller forbids that.
+	AccessDeniedReason = "AccessDenied"
+)
+
+// Reasons that only Weir has.
+const (
+	// UnsupportedFieldReason goes with Stalled: the spec sets a field that this version of the controller does not
+	// implement. The message names the field.
+	UnsupportedFieldReason = "UnsupportedField"
+
+	// DependencyCycleReason goes with Stalled: the Kustomization depends, directly or not, on itself. The message names
+	// the cycle.
+	DependencyCycleReason = "DependencyCycle"
+
+	// InventoryTooLargeReason goes with Stalled: the objects are too many for the status of one Kustomization. The
+	// message gives the size and the limit.
+	InventoryTooLargeReason = "InventoryTooLarge"
+
+	// FieldContestedReason goes with Drifted: somebody sets a field again and again that the source sets as well. It is
+	// set back at every interval, and no longer at once.
+	FieldContestedReason = "FieldContested"
+
+	// DriftCorrectedReason goes with the event that tells of a live object that was changed and has been set back.
+	DriftCorrectedReason = "DriftCorrected"
+)
