@@ -1,0 +1,223 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	helper "github.com/fluxcd/pkg/runtime/controller"
+	"github.com/fluxcd/pkg/runtime/events"
+	"github.com/fluxcd/pkg/runtime/leaderelection"
+	"github.com/fluxcd/pkg/runtime/logger"
+	"github.com/fluxcd/pkg/runtime/metrics"
+	"github.com/fluxcd/pkg/runtime/pprof"
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+)
+
+// App is a controller process before its start.
+type App struct {
+	// Name of the controller, such as "source-controller".
+	Name string
+	// Config talks to the API server with bounded requests in flight.
+	Config  *rest.Config
+	Manager ctrl.Manager
+	Log     logr.Logger
+	Events  events.Recorder
+	Metrics helper.Metrics
+
+	guard *counterpart
+	elect bool
+}
+
+// Settings are what a controller tells New of itself.
+type Settings struct {
+	// Name of the controller, as Flux names it: leases, events and field
+	// managers carry it.
+	Name string
+	// Scheme knows every kind that the controller handles as a Go type.
+	Scheme *runtime.Scheme
+	// Owned are the kinds that the controller reconciles. The label selector
+	// of the flags counts for these and no others.
+	Owned []client.Object
+	// Finalizers of those kinds; an object that loses them is no longer
+	// measured.
+	Finalizers []string
+	// Config overrides the kubeconfig of the environment.
+	Config *rest.Config
+	// Log overrides the logger that the options describe.
+	Log *logr.Logger
+}
+
+// New validates the options and prepares everything up to the start. Errors
+// name the flag or the server that they come from.
+func New(s Settings, o *Options) (*App, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	log := newLog(s, o)
+	cfg := s.Config
+	if cfg == nil {
+		var err error
+		if cfg, err = ctrl.GetConfig(); err != nil {
+			return nil, fmt.Errorf("find a Kubernetes API server: %w", err)
+		}
+	}
+	cfg = rest.AddUserAgent(cfg, s.Name)
+	limitInFlight(cfg, o.MaxInFlight)
+
+	app := &App{Name: s.Name, Config: cfg, Log: log, elect: o.LeaderElection.Enable}
+	if err := app.setupGuard(o); err != nil {
+		return nil, err
+	}
+	options, err := app.managerOptions(s, o)
+	if err != nil {
+		return nil, err
+	}
+	if app.Manager, err = ctrl.NewManager(cfg, options); err != nil {
+		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	if err := app.setupProbes(); err != nil {
+		return nil, err
+	}
+	if app.Events, err = events.NewRecorder(log, o.EventsAddr, s.Name, events.WithManager(app.Manager)); err != nil {
+		return nil, fmt.Errorf("set up events for --events-addr: %w", err)
+	}
+	app.Metrics, err = newMetrics(app.Manager, s.Finalizers)
+	return app, err
+}
+
+// newMetrics registers Flux's reconcile metrics. A second App of one process
+// measures into its own recorder, and the first one stays the one served.
+func newMetrics(mgr ctrl.Manager, finalizers []string) (helper.Metrics, error) {
+	recorder := metrics.NewRecorder()
+	for _, collector := range recorder.Collectors() {
+		err := ctrlmetrics.Registry.Register(collector)
+		if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !twice {
+			return helper.Metrics{}, fmt.Errorf("register the metrics: %w", err)
+		}
+	}
+	return helper.NewMetrics(mgr, recorder, finalizers...), nil
+}
+
+// Run starts the manager and returns when ctx ends. Without leader election
+// it first waits until no counterpart of this controller is alive.
+func (a *App) Run(ctx context.Context) error {
+	if !a.elect {
+		if err := a.awaitAlone(ctx); err != nil {
+			return err
+		}
+	}
+	if err := a.Manager.Start(ctx); err != nil {
+		return fmt.Errorf("run %s: %w", a.Name, err)
+	}
+	return nil
+}
+
+func (a *App) setupGuard(o *Options) error {
+	leases, err := coordinationclient.NewForConfig(a.Config)
+	if err != nil {
+		return fmt.Errorf("set up the client for leases: %w", err)
+	}
+	name := a.Name + "-leader-election"
+	if o.Watch.LabelSelector != "" {
+		name = leaderelection.GenerateID(name, o.Watch.LabelSelector)
+	}
+	a.guard = &counterpart{leases: leases, name: name, namespace: o.Namespace}
+	return nil
+}
+
+func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
+	selector, err := helper.GetWatchSelector(o.Watch)
+	if err != nil {
+		return ctrl.Options{}, err
+	}
+	owned := map[client.Object]cache.ByObject{}
+	for _, kind := range s.Owned {
+		owned[kind] = cache.ByObject{Label: selector}
+	}
+	options := ctrl.Options{
+		Scheme:                 s.Scheme,
+		Logger:                 a.Log,
+		HealthProbeBindAddress: o.HealthAddr,
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr, ExtraHandlers: pprof.GetHandlers()},
+		Cache:                  cache.Options{ByObject: owned},
+		// Secrets and ConfigMaps are read when a spec names them, never
+		// cached: the memory would hold every secret of the cluster.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		Controller: config.Controller{
+			MaxConcurrentReconciles: o.Concurrent,
+			EnableWarmup:            new(true),
+			RecoverPanic:            new(true),
+			SkipNameValidation:      new(true),
+		},
+	}
+	if !o.Watch.AllNamespaces {
+		options.Cache.DefaultNamespaces = map[string]cache.Config{o.Namespace: {}}
+	}
+	if !o.LeaderElection.Enable {
+		return options, nil
+	}
+	options.LeaderElection = true
+	options.LeaderElectionReleaseOnCancel = o.LeaderElection.ReleaseOnCancel
+	options.LeaseDuration = &o.LeaderElection.LeaseDuration
+	options.RenewDeadline = &o.LeaderElection.RenewDeadline
+	options.RetryPeriod = &o.LeaderElection.RetryPeriod
+	options.LeaderElectionResourceLockInterface, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection.RenewDeadline/2, a.Log)
+	return options, err
+}
+
+func (a *App) setupProbes() error {
+	if err := a.Manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("add the liveness probe: %w", err)
+	}
+	if err := a.Manager.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("add the readiness probe: %w", err)
+	}
+	return nil
+}
+
+// awaitAlone waits until no other controller of this name holds a live lease.
+func (a *App) awaitAlone(ctx context.Context) error {
+	ticker := time.NewTicker(schemaPoll)
+	defer ticker.Stop()
+	for {
+		reason, err := a.guard.Live(ctx)
+		switch {
+		case err != nil:
+			return err
+		case reason == "":
+			return nil
+		}
+		a.Log.Info("not starting: " + reason)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func newLog(s Settings, o *Options) logr.Logger {
+	if s.Log != nil {
+		return *s.Log
+	}
+	log := logger.NewLogger(o.Log)
+	logger.SetLogger(log)
+	return log
+}

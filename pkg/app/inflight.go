@@ -1,0 +1,42 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"net/http"
+	"strconv"
+
+	"k8s.io/client-go/rest"
+)
+
+// limitInFlight bounds the requests that one process has under way, whatever
+// users it impersonates and however many clients it made of the config. The
+// API server's priority and fairness then decides who waits; a client-side
+// rate would only make a fast server slow.
+func limitInFlight(cfg *rest.Config, limit int) {
+	slots := make(chan struct{}, limit)
+	cfg.QPS, cfg.Burst = -1, -1
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &inFlight{next: next, slots: slots}
+	})
+}
+
+type inFlight struct {
+	next  http.RoundTripper
+	slots chan struct{}
+}
+
+// RoundTrip waits for a slot, or for the request to be given up.
+func (t *inFlight) RoundTrip(req *http.Request) (*http.Response, error) {
+	if watch, _ := strconv.ParseBool(req.URL.Query().Get("watch")); watch {
+		return t.next.RoundTrip(req)
+	}
+	select {
+	case t.slots <- struct{}{}:
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+	defer func() { <-t.slots }()
+	return t.next.RoundTrip(req)
+}

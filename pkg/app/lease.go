@@ -1,0 +1,110 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// counterpart finds a controller that reconciles the same objects as this one:
+// Flux's, or another Weir, in any other namespace. Both name their lease after
+// controller and shard, so a live lease of the same name elsewhere is it.
+type counterpart struct {
+	leases    coordinationclient.LeasesGetter
+	name      string
+	namespace string
+}
+
+// Live returns a sentence about the live counterpart, or "" if there is none.
+func (c *counterpart) Live(ctx context.Context) (string, error) {
+	list, err := c.leases.Leases(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, c.name).String(),
+	})
+	if err != nil {
+		return "", fmt.Errorf("look for another controller that holds lease %q in any namespace: %w", c.name, err)
+	}
+	for i := range list.Items {
+		lease := &list.Items[i]
+		if lease.Namespace != c.namespace && live(lease, time.Now()) {
+			return fmt.Sprintf("lease %s/%s is held by %s: two controllers must not reconcile the same objects; scale that one to zero first",
+				lease.Namespace, lease.Name, *lease.Spec.HolderIdentity), nil
+		}
+	}
+	return "", nil
+}
+
+// live reports whether somebody holds the lease at the given time.
+func live(lease *coordinationv1.Lease, now time.Time) bool {
+	spec := lease.Spec
+	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" || spec.RenewTime == nil || spec.LeaseDurationSeconds == nil {
+		return false
+	}
+	return spec.RenewTime.Add(time.Duration(*spec.LeaseDurationSeconds) * time.Second).After(now)
+}
+
+// guardedLock is a leader lock that is neither taken nor renewed while a
+// counterpart lives.
+type guardedLock struct {
+	resourcelock.Interface
+	counterpart *counterpart
+	log         logr.Logger
+}
+
+// Create takes a lease that does not exist yet.
+func (l *guardedLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if err := l.check(ctx); err != nil {
+		return err
+	}
+	return l.Interface.Create(ctx, record)
+}
+
+// Update takes over or renews a lease.
+func (l *guardedLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	// A release must always pass: it is how a counterpart gets its turn.
+	if record.HolderIdentity == "" {
+		return l.Interface.Update(ctx, record)
+	}
+	if err := l.check(ctx); err != nil {
+		return err
+	}
+	return l.Interface.Update(ctx, record)
+}
+
+func (l *guardedLock) check(ctx context.Context) error {
+	reason, err := l.counterpart.Live(ctx)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		l.log.Info("not leading: " + reason)
+		return fmt.Errorf("%s", reason)
+	}
+	return nil
+}
+
+// newLock returns the leader lock named as Flux names it.
+func newLock(cfg *rest.Config, guard *counterpart, timeout time.Duration, log logr.Logger) (resourcelock.Interface, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("name this leader election candidate: %w", err)
+	}
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, guard.namespace, guard.name,
+		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, cfg, timeout)
+	if err != nil {
+		return nil, fmt.Errorf("make the leader lock %s/%s: %w", guard.namespace, guard.name, err)
+	}
+	return &guardedLock{Interface: lock, counterpart: guard, log: log}, nil
+}

@@ -1,0 +1,96 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app starts a Weir controller: flags, logging, the manager with its
+// probes and leader election, events, and the checks that come before the
+// first reconcile. A controller's own app package adds its flags and wiring.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"math/rand"
+	"os"
+	"time"
+
+	helper "github.com/fluxcd/pkg/runtime/controller"
+	"github.com/fluxcd/pkg/runtime/jitter"
+	"github.com/fluxcd/pkg/runtime/leaderelection"
+	"github.com/fluxcd/pkg/runtime/logger"
+	"github.com/spf13/pflag"
+)
+
+// Options are the settings that all controllers share; the flags and defaults
+// are Flux's.
+type Options struct {
+	// MetricsAddr is where /metrics and pprof are served. "0" serves none.
+	MetricsAddr string
+	// HealthAddr is where /healthz and /readyz are served. "0" serves none.
+	HealthAddr string
+	// EventsAddr is the URL that events are POSTed to, besides the API
+	// server. Empty posts none.
+	EventsAddr string
+	// Concurrent is how many objects are reconciled at a time.
+	Concurrent int
+	// MaxInFlight bounds the requests to API servers under way at a time,
+	// watches not counted. The client sets no rate: the server's priority
+	// and fairness does.
+	MaxInFlight int
+	// Namespace is the one that the controller runs in: its lease is there,
+	// and with Watch.AllNamespaces off only its objects are reconciled.
+	Namespace string
+
+	Log            logger.Options
+	LeaderElection leaderelection.Options
+	RateLimiter    helper.RateLimiterOptions
+	Watch          helper.WatchOptions
+	Jitter         jitter.IntervalOptions
+}
+
+// Bind defines the flags. Environment: RUNTIME_NAMESPACE sets the namespace.
+func (o *Options) Bind(fs *pflag.FlagSet, concurrent int) {
+	fs.StringVar(&o.MetricsAddr, "metrics-addr", ":8080", "The address that serves metrics and profiles; 0 turns them off.")
+	fs.StringVar(&o.HealthAddr, "health-addr", ":9440", "The address that serves the health probes; 0 turns them off.")
+	fs.StringVar(&o.EventsAddr, "events-addr", "", "The URL that receives a copy of every event.")
+	fs.IntVar(&o.Concurrent, "concurrent", concurrent, "How many objects are reconciled at a time.")
+	fs.IntVar(&o.MaxInFlight, "kube-api-max-in-flight", 64, "How many requests to API servers may be under way at a time, watches not counted.")
+	o.Namespace = os.Getenv("RUNTIME_NAMESPACE")
+	fs.StringVar(&o.Namespace, "runtime-namespace", o.Namespace, "The namespace that the controller runs in; RUNTIME_NAMESPACE sets the default.")
+	o.Log.BindFlags(fs)
+	o.LeaderElection.BindFlags(fs)
+	o.RateLimiter.BindFlags(fs)
+	o.Watch.BindFlags(fs)
+	o.Jitter.BindFlags(fs)
+}
+
+// Validate reports every setting that cannot work.
+func (o *Options) Validate() error {
+	var errs []error
+	if o.Concurrent < 1 {
+		errs = append(errs, fmt.Errorf("--concurrent must be at least 1, got %d", o.Concurrent))
+	}
+	if o.MaxInFlight < 1 {
+		errs = append(errs, fmt.Errorf("--kube-api-max-in-flight must be at least 1, got %d", o.MaxInFlight))
+	}
+	if o.Jitter.Percentage >= 100 {
+		errs = append(errs, fmt.Errorf("--interval-jitter-percentage must be less than 100, got %d", o.Jitter.Percentage))
+	}
+	if _, err := helper.GetWatchSelector(o.Watch); err != nil {
+		errs = append(errs, fmt.Errorf("--watch-label-selector %q: %w", o.Watch.LabelSelector, err))
+	}
+	if o.LeaderElection.Enable && o.Namespace == "" {
+		errs = append(errs, errors.New("leader election needs --runtime-namespace or RUNTIME_NAMESPACE"))
+	}
+	if !o.Watch.AllNamespaces && o.Namespace == "" {
+		errs = append(errs, errors.New("--watch-all-namespaces=false needs --runtime-namespace or RUNTIME_NAMESPACE"))
+	}
+	return errors.Join(errs...)
+}
+
+// Jittered spreads an interval by the configured percentage.
+func (o *Options) Jittered() func(time.Duration) time.Duration {
+	if o.Jitter.Percentage == 0 {
+		return jitter.NoJitter
+	}
+	return jitter.Percent(float64(o.Jitter.Percentage)/100, rand.New(rand.NewSource(time.Now().UnixNano()))) //#nosec G404 -- spreads load, guards nothing
+}
