@@ -17,13 +17,13 @@ import (
 var urls = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s]+`)
 
 // headers finds the value of an Authorization header that a client quotes.
-var headers = regexp.MustCompile(`(?i)\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{8,}`)
+var headers = regexp.MustCompile(`(?i)(authorization["']?\s*[:=]\s*["'\[]*(?:(?:basic|bearer|token)\s+)?)[^\s"'\]]+`)
 
 // String returns s without the user information, the query and the fragment
 // of the URLs in it, and without the values of Authorization headers.
 func String(s string) string {
 	s = urls.ReplaceAllStringFunc(s, stripURL)
-	return headers.ReplaceAllString(s, "$1 [redacted]")
+	return headers.ReplaceAllString(s, "${1}[redacted]")
 }
 
 // Error returns the text of err as String leaves it, and "" for nil.

@@ -29,7 +29,9 @@ func TestString(t *testing.T) {
 		"two urls":              {`https://a:b@h/x -> http://c:d@i/y?z=1`, `https://h/x -> http://i/y`},
 		"url inside a url":      {`https://proxy/https://a:b@h/x`, `https://proxy/https://h/x`},
 		"authorization header":  {`header "Authorization: Bearer abcdefghijk"`, `header "Authorization: Bearer [redacted]"`},
-		"the word bearer":       {`bearer token is missing`, `bearer token is missing`},
+		"raw authorization":     {`Authorization: abc`, `Authorization: [redacted]`},
+		"header map":            {`map[Authorization:[Basic Ym9iOng=]]`, `map[Authorization:[Basic [redacted]]]`},
+		"the words":             {`basic authentication was refused`, `basic authentication was refused`},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,133 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package dial
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// maxRedirects is how many redirects a client follows.
+	maxRedirects = 5
+	// maxHeaderBytes bounds the header of a response.
+	maxHeaderBytes = 1 << 20
+)
+
+// credentials lists the request headers that only the origin may see.
+var credentials = [...]string{"Authorization", "Cookie", "Proxy-Authorization", "Private-Token"}
+
+// Client describes an HTTP client.
+type Client struct {
+	// Origin is the URL that the credentials belong to. Requests to another
+	// scheme, host or port, as after a redirect, carry neither headers with
+	// credentials nor the client certificate. Nil: no credentials at all.
+	Origin *url.URL
+	// CA holds PEM certificates to trust beside those of the system.
+	CA []byte
+	// Certificate and Key are the PEM pair that identifies the client.
+	Certificate, Key []byte
+}
+
+// HTTP returns a client that connects through d and follows at most five
+// redirects, none of them from https to http. It has no timeout of its own:
+// the context of each request is the limit. The caller ends its idle
+// connections with CloseIdleConnections.
+func (d *Dialer) HTTP(c Client) (*http.Client, error) {
+	trusted, err := roots(c.CA)
+	if err != nil {
+		return nil, err
+	}
+	plain := d.transport(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted})
+	t := &transport{origin: c.Origin, toOrigin: plain, elsewhere: plain}
+
+	if len(c.Certificate) > 0 || len(c.Key) > 0 {
+		pair, err := tls.X509KeyPair(c.Certificate, c.Key)
+		if err != nil {
+			return nil, errors.New("the client certificate and its key are not a valid PEM pair")
+		}
+		t.toOrigin = d.transport(&tls.Config{
+			MinVersion: tls.VersionTLS12, RootCAs: trusted, Certificates: []tls.Certificate{pair},
+		})
+	}
+	return &http.Client{Transport: t, CheckRedirect: checkRedirect}, nil
+}
+
+func (d *Dialer) transport(config *tls.Config) *http.Transport {
+	return &http.Transport{
+		DialContext:            d.DialContext,
+		TLSClientConfig:        config,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    15 * time.Second,
+		IdleConnTimeout:        30 * time.Second,
+		MaxIdleConnsPerHost:    2,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		// The digest of an artifact is taken of the bytes as sent.
+		DisableCompression: true,
+	}
+}
+
+// roots returns the certificates of the system and those in pem, and nil, for
+// the system's alone, if pem is empty.
+func roots(pem []byte) (*x509.CertPool, error) {
+	if len(pem) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("the CA holds no PEM certificate")
+	}
+	return pool, nil
+}
+
+// checkRedirect is asked before each redirect; via holds the requests so far.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("gave up after %d redirects", maxRedirects)
+	}
+	switch last := via[len(via)-1].URL.Scheme; {
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return fmt.Errorf("a redirect to the scheme %q is not followed", req.URL.Scheme)
+	case last == "https" && req.URL.Scheme == "http":
+		return errors.New("a redirect from https to http is not followed")
+	}
+	return nil
+}
+
+// transport gives the credentials to their origin and to nobody else.
+type transport struct {
+	origin              *url.URL
+	toOrigin, elsewhere *http.Transport
+}
+
+// RoundTrip sends the request.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.origin != nil && sameOrigin(t.origin, req.URL) {
+		return t.toOrigin.RoundTrip(req)
+	}
+	bare := req.Clone(req.Context())
+	for _, name := range credentials {
+		bare.Header.Del(name)
+	}
+	return t.elsewhere.RoundTrip(bare)
+}
+
+// CloseIdleConnections is called by http.Client.CloseIdleConnections.
+func (t *transport) CloseIdleConnections() {
+	t.toOrigin.CloseIdleConnections()
+	t.elsewhere.CloseIdleConnections()
+}
+
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && defaultPort(a) == defaultPort(b)
+}
