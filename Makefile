@@ -1,0 +1,105 @@
+# Copyright 2026 The Weir Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# The go command fetches the toolchain that go.mod names. Without cgo no C compiler is needed, and build, test, lint and
+# demo share what is compiled. VCS stamps are left out because they fail in a checkout that somebody else owns.
+export GOTOOLCHAIN := auto
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Modules of the workspace, and those outside of it, whose dependencies must not leak into the others.
+MODULES     := api pkg source-controller kustomize-controller hack
+OUTSIDE     := hack/cluster hack/tools
+CONTROLLERS := source-controller kustomize-controller
+
+TEST_TIMEOUT ?= 15m
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: deps ## Watch commits reach a real Kubernetes API server. KEEP=1 leaves it running.
+	KEEP=$(KEEP) go run ./hack/demo
+
+.PHONY: bench
+bench: deps ## Measure the controllers beside a bare client. ONLY=ks runs a part.
+	ONLY=$(ONLY) go run ./hack/bench
+
+.PHONY: cluster-up
+cluster-up: ## Start a Kubernetes of your own: ARGS="--gpu-nodes 3".
+	GOWORK=off go -C hack/cluster run . up $(ARGS)
+
+.PHONY: cluster-down
+cluster-down: ## Stop it and remove what it left.
+	GOWORK=off go -C hack/cluster run . down $(ARGS)
+
+##@ Build and test
+
+.PHONY: build
+build: ## Build all controllers into bin/.
+	go build -o bin/ $(addprefix ./,$(CONTROLLERS))
+
+.PHONY: test
+test: deps ## Run all tests, those against a real API server too.
+	go test -timeout $(TEST_TIMEOUT) work
+	GOWORK=off go -C hack/cluster test -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: test-race
+test-race: deps ## Run the tests of the workspace with the race detector. Needs a C compiler.
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) work
+
+.PHONY: deps
+deps: ## Install what the tests need beside Go: git, from Debian.
+	@hack/deps.sh
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin hack/bench/results.json
+
+##@ Change
+
+.PHONY: generate
+generate: ## Make deep copies and CRDs from the Go types.
+	@hack/generate.sh
+
+.PHONY: fmt
+fmt: ## Format all Go code.
+	@hack/lint.sh fmt "$(MODULES)" "$(OUTSIDE)"
+
+.PHONY: tidy
+tidy: ## Tidy every go.mod.
+	for m in $(MODULES) $(OUTSIDE); do GOWORK=off go -C $$m mod tidy; done
+
+.PHONY: lint
+lint: ## Lint all Go code.
+	@hack/lint.sh run "$(MODULES)" "$(OUTSIDE)"
+
+##@ Check
+
+.PHONY: verify
+verify: verify-deps verify-headers verify-tidy verify-generate lint ## All of the checks below, and lint.
+
+.PHONY: verify-deps
+verify-deps: ## One version of Kubernetes, controller-runtime and Flux libraries in all modules.
+	@hack/verify-deps.sh $(MODULES) $(OUTSIDE)
+
+.PHONY: verify-headers
+verify-headers: ## Every source file names its copyright and licence.
+	@hack/verify-headers.sh
+
+.PHONY: verify-tidy
+verify-tidy: ## Every go.mod and go.sum is tidy.
+	@hack/verify-tidy.sh $(MODULES) $(OUTSIDE)
+
+.PHONY: verify-generate
+verify-generate: ## Generated files are what the Go types say.
+	@hack/verify-generate.sh

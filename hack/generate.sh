@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Copyright 2026 The Weir Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Makes deep copies and CRDs from the Go types.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export GOWORK=off
+controller_gen="$(go -C hack/tools tool -n controller-gen)"
+tools="$PWD/hack/tools"
+kustomize_crds="$PWD/kustomize-controller/config/crd"
+source_crds="$PWD/source-controller/config/crd"
+
+# Our own types.
+(
+	cd api
+	"$controller_gen" object:headerFile="$tools/header.go.txt" paths=./...
+	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
+		paths=./kustomize/... output:crd:dir="$kustomize_crds"
+)
+
+# Types of Flux: the CRD that source-controller owns, and what the test of our Kustomization compares with.
+flux_crd() { # <package> <kind> <file> [flag…]
+	local file="$3" made
+	mkdir -p "$(dirname "$file")"
+	made="$(go -C "$tools" run ./fluxcrd -package "$1" -kind "$2" "${@:4}")"
+	printf '%s\n' "$made" >"$file"
+}
+flux_crd github.com/fluxcd/source-controller/api/v1 GitRepository \
+	"$source_crds/source.toolkit.fluxcd.io_gitrepositories.yaml" -category weir -header header.yaml.txt
+flux_crd github.com/fluxcd/kustomize-controller/api/v1 Kustomization \
+	"$PWD/api/kustomize/v1/testdata/flux_kustomizations.yaml" -header header.yaml.txt
