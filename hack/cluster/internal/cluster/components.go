@@ -1,0 +1,160 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/weir-gitops/weir/hack/cluster/internal/process"
+
+	node "sigs.k8s.io/kwok/kustomize/stage/node/fast"
+	pod "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
+)
+
+// ports are where a cluster's servers listen on 127.0.0.1.
+type ports struct {
+	etcd, peer, api int
+}
+
+func (p ports) etcdURL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.etcd) }
+func (p ports) peerURL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.peer) }
+func (p ports) apiURL() string  { return fmt.Sprintf("https://127.0.0.1:%d", p.api) }
+
+// Names of the components.
+const (
+	etcdName       = "etcd"
+	apiServerName  = "kube-apiserver"
+	managerName    = "kube-controller-manager"
+	schedulerName  = "kube-scheduler"
+	simulatorName  = "kwok"
+	fakeAnnotation = "kwok.x-k8s.io/node"
+)
+
+// member is etcd's name for itself. A restored data directory must carry the same.
+const member = "weir"
+
+// specs describe how to run each component of one cluster.
+type specs struct {
+	layout layout
+	ports  ports
+	path   func(component string) string
+}
+
+// spec completes a component's flags with what all components share.
+func (s specs) spec(name string, flags ...string) process.Spec {
+	return process.Spec{
+		Name: name,
+		Path: s.path(name),
+		Args: flags,
+		// The user's own settings must not reach the components; kwok and kubectl write below HOME.
+		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.layout.path("home")},
+		Dir: string(s.layout),
+		Log: s.layout.log(name),
+	}
+}
+
+func (s specs) etcd() process.Spec {
+	l := s.layout
+	return s.spec(etcdName,
+		"--name="+member,
+		"--data-dir="+l.data(),
+		"--listen-client-urls="+s.ports.etcdURL(),
+		"--advertise-client-urls="+s.ports.etcdURL(),
+		"--listen-peer-urls="+s.ports.peerURL(),
+		"--initial-advertise-peer-urls="+s.ports.peerURL(),
+		"--initial-cluster="+s.initialCluster(),
+		"--cert-file="+l.cert(etcdServer), "--key-file="+l.key(etcdServer),
+		"--trusted-ca-file="+l.cert(etcdCA), "--client-cert-auth",
+		"--peer-cert-file="+l.cert(etcdServer), "--peer-key-file="+l.key(etcdServer),
+		"--peer-trusted-ca-file="+l.cert(etcdCA), "--peer-client-cert-auth",
+		// The ports are held by the supervisor, which permits sharing them.
+		"--socket-reuse-port",
+		// The cluster does not outlive its directory, so nothing is gained by waiting for the disk.
+		"--unsafe-no-fsync",
+		"--log-level=warn",
+	)
+}
+
+// restore turns a snapshot file into the data directory of an etcd that does not run.
+func (s specs) restore(snapshot string) process.Spec {
+	return s.spec("etcdutl", "snapshot", "restore", snapshot,
+		"--data-dir="+s.layout.data(),
+		"--name="+member,
+		"--initial-cluster="+s.initialCluster(),
+		"--initial-advertise-peer-urls="+s.ports.peerURL(),
+	)
+}
+
+func (s specs) initialCluster() string {
+	return member + "=" + s.ports.peerURL()
+}
+
+func (s specs) apiServer() process.Spec {
+	l := s.layout
+	return s.spec(apiServerName,
+		"--etcd-servers="+s.ports.etcdURL(),
+		"--etcd-cafile="+l.cert(etcdCA), "--etcd-certfile="+l.cert(etcdClient), "--etcd-keyfile="+l.key(etcdClient),
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", s.ports.api),
+		"--permit-port-sharing",
+		// A loopback address may not be an endpoint of the service "kubernetes", and no pod could use it.
+		"--advertise-address=127.0.0.1",
+		"--endpoint-reconciler-type=none",
+		"--tls-cert-file="+l.cert(apiServer), "--tls-private-key-file="+l.key(apiServer),
+		"--client-ca-file="+l.cert(clusterCA),
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--service-cluster-ip-range="+serviceRange,
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file="+l.cert(signingKey),
+		"--service-account-signing-key-file="+l.key(signingKey),
+		"--allow-privileged",
+		"--profiling=false",
+	)
+}
+
+func (s specs) manager() process.Spec {
+	l := s.layout
+	return s.spec(managerName,
+		"--kubeconfig="+l.componentConf("controller-manager"),
+		"--leader-elect=false",
+		"--secure-port=0",
+		"--use-service-account-credentials",
+		"--service-account-private-key-file="+l.key(signingKey),
+		"--root-ca-file="+l.cert(clusterCA),
+		"--cluster-signing-cert-file="+l.cert(clusterCA), "--cluster-signing-key-file="+l.key(clusterCA),
+		// The defaults are for clusters of a hundred users; here they would only make people wait.
+		"--kube-api-qps=200", "--kube-api-burst=400",
+		"--profiling=false",
+	)
+}
+
+func (s specs) scheduler() process.Spec {
+	conf := s.layout.componentConf("scheduler")
+	return s.spec(schedulerName,
+		"--kubeconfig="+conf, "--authentication-kubeconfig="+conf, "--authorization-kubeconfig="+conf,
+		"--leader-elect=false",
+		"--secure-port=0",
+		"--kube-api-qps=200", "--kube-api-burst=400",
+		"--profiling=false",
+	)
+}
+
+func (s specs) simulator() process.Spec {
+	return s.spec(simulatorName,
+		"--kubeconfig="+s.layout.componentConf("kwok"),
+		"--config="+s.layout.stages(),
+		"--manage-nodes-with-annotation-selector="+fakeAnnotation+"=fake",
+		// No server of its own: nobody asks it for logs or for a shell.
+		"--node-port=0",
+	)
+}
+
+// stages are what the simulator does to nodes and pods: nodes are ready, pods run, those of Jobs complete, deleted
+// ones go.
+func stages() string {
+	return strings.Join([]string{node.DefaultNodeInit, pod.DefaultPodReady, pod.DefaultPodComplete, pod.DefaultPodDelete}, "\n---\n")
+}

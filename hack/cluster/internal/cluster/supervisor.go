@@ -1,0 +1,326 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weir-gitops/weir/hack/cluster/internal/lock"
+	"github.com/weir-gitops/weir/hack/cluster/internal/port"
+	"github.com/weir-gitops/weir/hack/cluster/internal/process"
+)
+
+// Errors of Run and of the operations on a cluster.
+var (
+	ErrRunning = errors.New("the cluster is running already")
+	ErrBusy    = errors.New("the cluster is busy")
+
+	errStopped = errors.New("stopped on request")
+	errOwner   = errors.New("the owner process has ended")
+)
+
+// tailLines is how much of a component's log goes into an error.
+const tailLines = 20
+
+// startPatience bounds the start of a cluster on a machine that does other things as well.
+const startPatience = 2 * time.Minute
+
+// A supervisor runs one cluster.
+type supervisor struct {
+	opts   Options
+	layout layout
+	specs  specs
+	group  *process.Group
+	report func(Event)
+	began  time.Time
+	// ctx lives as long as the cluster; requests that change it must not end half way because their client went.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	// operation is held while something is done that must not overlap: start, snapshot, restore.
+	operation sync.Mutex
+
+	mu         sync.Mutex
+	state      State
+	components []*process.Process
+}
+
+// Run starts a cluster, keeps it until ctx ends, the owner process ends, a component ends or a client asks for its
+// end, and removes it. It calls report for each step of the start. The result is nil if the end was asked for; a
+// component that ended by itself is an error that carries the tail of its log.
+func Run(ctx context.Context, opts Options, report func(Event)) error {
+	if err := opts.Validate(); err != nil {
+		return err
+	}
+	if err := claim(opts.Dir); err != nil {
+		return err
+	}
+	held, err := lock.Try(layout(opts.Dir).lock())
+	if errors.Is(err, lock.ErrHeld) {
+		return fmt.Errorf("%w: %s in %s", ErrRunning, opts.Name, opts.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("lock the cluster directory: %w", err)
+	}
+	defer held.Release()
+	err = supervise(ctx, opts, report)
+	return errors.Join(err, remove(opts.Dir))
+}
+
+// supervise is Run with the directory locked, and leaves the directory to be removed.
+func supervise(ctx context.Context, opts Options, report func(Event)) error {
+	if err := wipe(opts.Dir); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &supervisor{
+		ctx: ctx, cancel: cancel, opts: opts, layout: layout(opts.Dir), group: process.NewGroup(), report: report, began: time.Now(),
+	}
+	defer s.group.Close()
+	release, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := s.watchOwner(ctx); err != nil {
+		return err
+	}
+	go s.watchComponents(ctx)
+	stop, err := s.serveControl()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	s.operation.Lock()
+	err = s.start(ctx)
+	s.operation.Unlock()
+	if err != nil {
+		return ending(ctx, err)
+	}
+	<-ctx.Done()
+	s.setPhase(Stopping)
+	return ending(ctx, nil)
+}
+
+// ending returns why a supervisor whose last step returned err ends: nil if that was asked for.
+func ending(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil:
+		return err
+	case errors.Is(cause, errStopped), errors.Is(cause, errOwner), errors.Is(cause, ErrInterrupted):
+		return nil
+	default:
+		return cause
+	}
+}
+
+// prepare makes everything that the components read, and returns a function that releases the ports.
+func (s *supervisor) prepare() (release func(), err error) {
+	var reserved []*port.Reservation
+	release = func() {
+		for _, r := range reserved {
+			r.Release()
+		}
+	}
+	for range 3 {
+		r, err := port.Reserve()
+		if err != nil {
+			release()
+			return nil, err
+		}
+		reserved = append(reserved, r)
+	}
+	p := ports{etcd: reserved[0].Port, peer: reserved[1].Port, api: reserved[2].Port}
+	s.specs = specs{layout: s.layout, ports: p, path: s.opts.Assets.Path}
+	if err := s.writeFiles(); err != nil {
+		release()
+		return nil, fmt.Errorf("write the cluster's files: %w", err)
+	}
+	return release, nil
+}
+
+func (s *supervisor) writeFiles() error {
+	for _, dir := range []string{"logs", "home"} {
+		if err := os.MkdirAll(s.layout.path(dir), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := writeCredentials(s.layout, s.specs.ports.apiURL()); err != nil {
+		return err
+	}
+	if err := writeFile(s.layout.stages(), []byte(stages())); err != nil {
+		return err
+	}
+	s.state = State{
+		Name: s.opts.Name, Dir: s.opts.Dir, Phase: Starting, PID: os.Getpid(),
+		Version: s.opts.Assets.Version, Server: s.specs.ports.apiURL(), Kubeconfig: s.layout.kubeconfig(),
+		Assets: s.opts.Assets.Dir, GPUNodes: s.opts.GPUNodes, Started: s.began,
+	}
+	return s.state.write()
+}
+
+// start brings all components up and returns when the cluster can be used.
+func (s *supervisor) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, errors.New("the cluster was not ready in time"))
+	defer cancel()
+	if err := s.startControlPlane(ctx); err != nil {
+		return err
+	}
+	if s.opts.GPUNodes > 0 {
+		api, err := s.apiClient()
+		if err != nil {
+			return err
+		}
+		defer api.close()
+		if err := createNodes(ctx, api, s.opts.GPUNodes); err != nil {
+			return fmt.Errorf("create the simulated nodes: %w", err)
+		}
+		s.step(fmt.Sprintf("%d simulated nodes with %s GPUs each", s.opts.GPUNodes, gpusPerNode))
+	}
+	s.setPhase(Ready)
+	state := s.snapshotState()
+	s.report(Event{Ready: &state})
+	return nil
+}
+
+// startControlPlane starts every component and returns when they work together.
+func (s *supervisor) startControlPlane(ctx context.Context) error {
+	etcd, err := s.etcdClient()
+	if err != nil {
+		return err
+	}
+	defer etcd.close()
+	api, err := s.apiClient()
+	if err != nil {
+		return err
+	}
+	defer api.close()
+	if err := s.startOne(ctx, s.specs.etcd(), etcd, "/readyz"); err != nil {
+		return err
+	}
+	if err := s.startOne(ctx, s.specs.apiServer(), api, "/readyz"); err != nil {
+		return err
+	}
+	rest := []process.Spec{s.specs.manager(), s.specs.scheduler()}
+	if s.opts.GPUNodes > 0 {
+		rest = append(rest, s.specs.simulator())
+	}
+	for _, spec := range rest {
+		if err := s.launch(spec); err != nil {
+			return err
+		}
+	}
+	// The controller manager has no port to ask; this account is the first thing that users of the cluster miss.
+	account := func(ctx context.Context) error {
+		return api.do(ctx, http.MethodGet, "/api/v1/namespaces/default/serviceaccounts/default", nil, nil)
+	}
+	if err := until(ctx, account); err != nil {
+		return fmt.Errorf("wait for %s: %w", managerName, err)
+	}
+	s.step("controllers")
+	return nil
+}
+
+// startOne starts a component and returns when it answers on path.
+func (s *supervisor) startOne(ctx context.Context, spec process.Spec, c *client, path string) error {
+	if err := s.launch(spec); err != nil {
+		return err
+	}
+	ready := func(ctx context.Context) error { return c.do(ctx, http.MethodGet, path, nil, nil) }
+	if err := until(ctx, ready); err != nil {
+		return fmt.Errorf("wait for %s: %w", spec.Name, err)
+	}
+	s.step(spec.Name)
+	return nil
+}
+
+func (s *supervisor) launch(spec process.Spec) error {
+	p, err := s.group.Start(spec)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.components = append(s.components, p)
+	s.state.Components = append(s.state.Components, Component{Name: p.Name, PID: p.PID, Log: p.Log})
+	return s.state.write()
+}
+
+// stopControlPlane kills every component. Their state is either thrown away or replaced, so none has to say goodbye.
+func (s *supervisor) stopControlPlane() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range slices.Backward(s.components) {
+		p.Stop()
+	}
+	s.components, s.state.Components = nil, nil
+	return s.state.write()
+}
+
+// watchComponents ends the cluster when a component ends that nobody stopped: half a cluster is worse than none.
+func (s *supervisor) watchComponents(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case p := <-s.group.Ended():
+		s.cancel(fmt.Errorf("%s ended by itself (%s); the last lines of its log:\n%s", p.Name, p.Outcome(), process.Tail(p.Log, tailLines)))
+	}
+}
+
+// watchOwner ends the cluster when the owner process ends.
+func (s *supervisor) watchOwner(ctx context.Context) error {
+	if s.opts.OwnerPID == 0 {
+		return nil
+	}
+	owner, err := process.Open(s.opts.OwnerPID)
+	if err != nil {
+		return fmt.Errorf("watch the owner process: %w", err)
+	}
+	go func() {
+		defer owner.Close()
+		if err := owner.Wait(ctx); err == nil {
+			s.cancel(errOwner)
+		}
+	}()
+	return nil
+}
+
+// step reports progress, with the seconds since the start.
+func (s *supervisor) step(what string) {
+	s.report(Event{Step: what, Seconds: time.Since(s.began).Seconds()})
+}
+
+// setPhase changes the phase for those who ask and in the state file.
+func (s *supervisor) setPhase(next Phase) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Phase = next
+	if err := s.state.write(); err != nil {
+		s.cancel(fmt.Errorf("write the cluster's state: %w", err))
+	}
+}
+
+func (s *supervisor) snapshotState() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.state
+	state.Components = slices.Clone(state.Components)
+	return state
+}
+
+func (s *supervisor) apiClient() (*client, error) {
+	return newClient(s.specs.ports.apiURL(), s.layout.cert(clusterCA), s.layout.cert(adminClient), s.layout.key(adminClient))
+}
+
+func (s *supervisor) etcdClient() (*client, error) {
+	return newClient(s.specs.ports.etcdURL(), s.layout.cert(etcdCA), s.layout.cert(etcdClient), s.layout.key(etcdClient))
+}
