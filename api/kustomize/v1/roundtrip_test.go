@@ -26,7 +26,9 @@ func fillers() []*randfill.Filler {
 	// Times on the wire have whole seconds, and raw fields have to be JSON.
 	wire := []any{
 		func(t *metav1.Time, c randfill.Continue) { *t = metav1.Unix(c.Int63n(4e9), 0) },
-		func(f *metav1.FieldsV1, c randfill.Continue) { f.SetRawString(fmt.Sprintf(`{"f:spec":{"f:%d":{}}}`, c.Intn(9))) },
+		func(f *metav1.FieldsV1, c randfill.Continue) {
+			f.SetRawString(fmt.Sprintf(`{"f:spec":{"f:%d":{}}}`, c.Intn(9)))
+		},
 	}
 	full := randfill.NewWithSeed(1).NilChance(0).NumElements(1, 3).Funcs(wire...)
 	half := randfill.NewWithSeed(2).NilChance(0.5).NumElements(0, 3).Funcs(wire...)
