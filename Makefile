@@ -16,6 +16,9 @@ MODULES     := api pkg source-controller kustomize-controller hack
 OUTSIDE     := hack/cluster hack/tools
 CONTROLLERS := source-controller kustomize-controller
 
+# The program that runs a real Kubernetes.
+CLUSTER := GOWORK=off go -C hack/cluster run .
+
 TEST_TIMEOUT ?= 15m
 
 ##@ Use
@@ -24,23 +27,31 @@ TEST_TIMEOUT ?= 15m
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: deps ## Watch commits reach a real Kubernetes API server. KEEP=1 leaves it running.
+demo: deps kubernetes ## Watch commits reach a real Kubernetes API server. KEEP=1 leaves it running.
 	KEEP=$(KEEP) go run ./hack/demo
 
 .PHONY: bench
-bench: deps ## Measure the controllers beside a bare client. ONLY=ks runs a part.
+bench: deps kubernetes ## Measure the controllers beside a bare client. ONLY=ks runs a part.
 	ONLY=$(ONLY) go run ./hack/bench
 
 .PHONY: cluster-up
-cluster-up: ## Start a Kubernetes of your own: ARGS="--gpu-nodes 3".
-	GOWORK=off go -C hack/cluster run . up $(ARGS)
+cluster-up: ## Start a Kubernetes of your own. ARGS="--gpu-nodes 3" adds nodes.
+	@$(CLUSTER) up $(ARGS)
+
+.PHONY: cluster-env
+cluster-env: ## Print what a shell needs to use it.
+	@$(CLUSTER) env $(ARGS)
+
+.PHONY: cluster-status
+cluster-status: ## Tell how it is.
+	@$(CLUSTER) status $(ARGS)
 
 .PHONY: cluster-down
-cluster-down: ## Stop it and remove what it left.
-	GOWORK=off go -C hack/cluster run . down $(ARGS)
+cluster-down: ## End it and remove what it left.
+	@$(CLUSTER) down $(ARGS)
 
 ##@ Build and test
 
@@ -49,17 +60,21 @@ build: ## Build all controllers into bin/.
 	go build -o bin/ $(addprefix ./,$(CONTROLLERS))
 
 .PHONY: test
-test: deps ## Run all tests, those against a real API server too.
+test: deps kubernetes ## Run all tests, those against a real API server too.
 	go test -timeout $(TEST_TIMEOUT) work
 	GOWORK=off go -C hack/cluster test -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: test-race
-test-race: deps ## Run the tests of the workspace with the race detector. Needs a C compiler.
+test-race: deps kubernetes ## Run the tests of the workspace with the race detector. Needs a C compiler.
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) work
 
 .PHONY: deps
 deps: ## Install what the tests need beside Go: git, from Debian.
 	@hack/deps.sh
+
+.PHONY: kubernetes
+kubernetes: ## Build Kubernetes from Go modules, once: some minutes the first time.
+	@$(CLUSTER) build >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built.

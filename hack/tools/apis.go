@@ -7,6 +7,7 @@
 package tools
 
 import (
+	// Keeps these packages in go.mod.
 	_ "github.com/fluxcd/kustomize-controller/api/v1"
 	_ "github.com/fluxcd/source-controller/api/v1"
 )
