@@ -105,7 +105,7 @@ verify: verify-deps verify-headers verify-tidy verify-generate lint ## All of th
 
 .PHONY: verify-deps
 verify-deps: ## One version of Kubernetes, controller-runtime and Flux libraries in all modules.
-	@hack/verify-deps.sh $(MODULES) $(OUTSIDE)
+	@hack/verify-deps.sh $(MODULES) hack/tools
 
 .PHONY: verify-headers
 verify-headers: ## Every source file names its copyright and licence.

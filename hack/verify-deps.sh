@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Fails if two modules require different versions of a library that all of them have to agree on.
+# hack/cluster is not asked: it is Kubernetes itself, and has what Kubernetes was released with.
 # usage: verify-deps.sh <module>…
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -10,7 +10,7 @@ generated=('api/**/zz_generated.*.go' 'api/**/testdata/flux_*.yaml' '*/config/cr
 snapshot() { git ls-files --cached --others --exclude-standard -- "${generated[@]}" | sort | xargs -r sha256sum; }
 
 before="$(snapshot)"
-make --no-print-directory generate
+hack/generate.sh
 if ! diff <(echo "$before") <(snapshot); then
 	git --no-pager diff --stat -- "${generated[@]}"
 	echo "The generated files above were out of date. They are current now: commit them." >&2
