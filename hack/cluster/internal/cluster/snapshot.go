@@ -32,8 +32,7 @@ func (s *supervisor) exclusive(do func() error) error {
 	return do()
 }
 
-// snapshot writes what etcd holds to file, which must not be inside a directory that does not exist. The cluster goes
-// on meanwhile.
+// snapshot writes what etcd holds to file, whose directory exists. The cluster goes on meanwhile.
 func (s *supervisor) snapshot(ctx context.Context, file string) error {
 	etcd, err := s.etcdClient()
 	if err != nil {
@@ -45,7 +44,7 @@ func (s *supervisor) snapshot(ctx context.Context, file string) error {
 		return fmt.Errorf("ask etcd for a snapshot: %w", err)
 	}
 	defer answer.Close()
-	partial, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".partial-*")
+	partial, err := os.OpenFile(file+".partial", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
@@ -129,7 +128,7 @@ func (s *supervisor) unpack(ctx context.Context, file string) error {
 		return err
 	}
 	if code != 0 {
-		return fmt.Errorf("restore %s: it is not a usable snapshot of etcd:\n%s", filepath.Base(file), process.Tail(spec.Log, tailLines))
+		return fmt.Errorf("restore %s: it is not a usable snapshot of etcd: %s", filepath.Base(file), process.Tail(spec.Log, 1))
 	}
 	return nil
 }

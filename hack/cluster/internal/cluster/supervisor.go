@@ -24,7 +24,6 @@ var (
 	ErrBusy    = errors.New("the cluster is busy")
 
 	errStopped = errors.New("stopped on request")
-	errOwner   = errors.New("the owner process has ended")
 )
 
 // tailLines is how much of a component's log goes into an error.
@@ -80,6 +79,11 @@ func supervise(ctx context.Context, opts Options, report func(Event)) error {
 	if err := wipe(opts.Dir); err != nil {
 		return err
 	}
+	ctx, forget, err := WithOwner(ctx, opts.OwnerPID)
+	if err != nil {
+		return err
+	}
+	defer forget()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &supervisor{
@@ -91,9 +95,6 @@ func supervise(ctx context.Context, opts Options, report func(Event)) error {
 		return err
 	}
 	defer release()
-	if err := s.watchOwner(ctx); err != nil {
-		return err
-	}
 	go s.watchComponents(ctx)
 	stop, err := s.serveControl()
 	if err != nil {
@@ -117,7 +118,7 @@ func ending(ctx context.Context, err error) error {
 	switch {
 	case cause == nil:
 		return err
-	case errors.Is(cause, errStopped), errors.Is(cause, errOwner), errors.Is(cause, ErrInterrupted):
+	case errors.Is(cause, errStopped), errors.Is(cause, ErrOwnerEnded), errors.Is(cause, ErrInterrupted):
 		return nil
 	default:
 		return cause
@@ -274,24 +275,6 @@ func (s *supervisor) watchComponents(ctx context.Context) {
 	case p := <-s.group.Ended():
 		s.cancel(fmt.Errorf("%s ended by itself (%s); the last lines of its log:\n%s", p.Name, p.Outcome(), process.Tail(p.Log, tailLines)))
 	}
-}
-
-// watchOwner ends the cluster when the owner process ends.
-func (s *supervisor) watchOwner(ctx context.Context) error {
-	if s.opts.OwnerPID == 0 {
-		return nil
-	}
-	owner, err := process.Open(s.opts.OwnerPID)
-	if err != nil {
-		return fmt.Errorf("watch the owner process: %w", err)
-	}
-	go func() {
-		defer owner.Close()
-		if err := owner.Wait(ctx); err == nil {
-			s.cancel(errOwner)
-		}
-	}()
-	return nil
 }
 
 // step reports progress, with the seconds since the start.

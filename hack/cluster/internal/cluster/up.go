@@ -18,12 +18,18 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weir-gitops/weir/hack/cluster/internal/process"
 )
 
-// ErrInterrupted ends a cluster because its user pressed Ctrl-C or sent a signal.
-var ErrInterrupted = errors.New("interrupted")
+// Reasons for which a cluster ends, or does not start, that are nobody's mistake.
+var (
+	ErrInterrupted = errors.New("interrupted")
+	ErrOwnerEnded  = errors.New("the owner process has ended")
+)
 
-// SuperviseCommand is the launcher's argument under which it calls ServeSupervisor.
+// SuperviseCommand is the launcher's first argument under which it calls ServeSupervisor. The directory follows, for
+// those who look at the list of processes.
 const SuperviseCommand = "supervise"
 
 // An Event is one line of what a supervisor tells the launcher that started it. One field is set, or Step and Seconds.
@@ -47,7 +53,7 @@ func Up(ctx context.Context, opts Options, report func(Event)) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("find this program: %w", err)
 	}
-	cmd := exec.Command(self, SuperviseCommand)
+	cmd := exec.Command(self, SuperviseCommand, opts.Dir)
 	cmd.Stderr = os.Stderr
 	// A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -168,6 +174,28 @@ func WithSignals(parent context.Context) (context.Context, context.CancelFunc) {
 		signal.Stop(signals)
 		cancel(nil)
 	}
+}
+
+// WithOwner returns a context that also ends when the process with that number does, with ErrOwnerEnded, and a function
+// that stops watching. With 0 the context is parent's.
+func WithOwner(parent context.Context, pid int) (context.Context, context.CancelFunc, error) {
+	ctx, cancel := context.WithCancelCause(parent)
+	release := func() { cancel(nil) }
+	if pid == 0 {
+		return ctx, release, nil
+	}
+	owner, err := process.Open(pid)
+	if err != nil {
+		release()
+		return nil, nil, fmt.Errorf("watch the owner process: %w", err)
+	}
+	go func() {
+		defer owner.Close()
+		if err := owner.Wait(ctx); err == nil {
+			cancel(ErrOwnerEnded)
+		}
+	}()
+	return ctx, release, nil
 }
 
 // redirect sends what the Go runtime says last, if it has to, into the cluster's directory and away from a terminal that

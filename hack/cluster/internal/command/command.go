@@ -66,7 +66,7 @@ func verbs() []verb {
 
 // Run carries out args, which do not include the program's name, and returns the exit code.
 func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	if len(args) == 1 && args[0] == cluster.SuperviseCommand {
+	if len(args) > 0 && args[0] == cluster.SuperviseCommand {
 		if err := cluster.ServeSupervisor(os.Stdin, os.Stdout); err != nil {
 			return exitError
 		}

@@ -28,6 +28,11 @@ func (r *runner) up(ctx context.Context, _ []string) error {
 	default:
 		return fmt.Errorf("%w: %s is %s in %s; \"down\" ends it, or give another --name", cluster.ErrRunning, r.name, state.Phase, r.dir)
 	}
+	ctx, release, err := cluster.WithOwner(ctx, r.owner)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if opts.Assets, err = r.assets(ctx); err != nil {
 		return err
 	}
