@@ -1,0 +1,142 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/fluxcd/pkg/ssa/normalize"
+	ssautils "github.com/fluxcd/pkg/ssa/utils"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+// Policy says how an object wants to be applied.
+type Policy int
+
+const (
+	// Override applies the object and takes fields over from other clients.
+	Override Policy = iota
+	// Merge applies the object and leaves the fields of others alone.
+	Merge
+	// IfNotPresent creates the object and never touches it again.
+	IfNotPresent
+	// Ignore neither applies nor prunes the object.
+	Ignore
+)
+
+// Keys are the labels or annotations by which an object says how it wants to
+// be treated. An empty key is never looked up.
+type Keys struct {
+	// Reconcile with "disabled" leaves the object alone altogether.
+	Reconcile string
+	// Prune with "disabled" keeps the object from being deleted.
+	Prune string
+	// Policy with "Merge", "IfNotPresent" or "Ignore".
+	Policy string
+	// Force with "enabled" recreates the object if a change is immutable.
+	Force string
+}
+
+// Desired is one object as it is to be, ready to be sent.
+type Desired struct {
+	Ref    inventory.Ref
+	GVK    schema.GroupVersionKind
+	Object *unstructured.Unstructured
+	// Digest is the SHA-256 of the object as JSON, in hex. It is the same
+	// in every process.
+	Digest string
+	// Policy of the object itself.
+	Policy Policy
+	// Force recreation for this object.
+	Force bool
+	// Left is set if the object asks to be left alone.
+	Left bool
+
+	data  []byte
+	stage stage
+}
+
+// Prepare normalises objects, marks them with the owner's labels and sorts
+// them into the order of their stages. It changes the objects. Errors name the
+// object.
+func Prepare(objects []*unstructured.Unstructured, owner types.NamespacedName, labels watch.Labels, keys Keys) ([]*Desired, error) {
+	desired := make([]*Desired, 0, len(objects))
+	seen := make(map[inventory.Ref]struct{}, len(objects))
+	for _, obj := range objects {
+		ref := inventory.RefOf(obj)
+		if _, twice := seen[ref]; twice {
+			return nil, fmt.Errorf("%s is declared twice", ref)
+		}
+		seen[ref] = struct{}{}
+		d, err := prepare(obj, ref, owner, labels, keys)
+		if err != nil {
+			return nil, err
+		}
+		desired = append(desired, d)
+	}
+	sortByStage(desired)
+	return desired, nil
+}
+
+func prepare(obj *unstructured.Unstructured, ref inventory.Ref, owner types.NamespacedName, labels watch.Labels, keys Keys) (*Desired, error) {
+	ssautils.RemoveCABundleFromCRD(obj)
+	if err := normalize.Unstructured(obj); err != nil {
+		return nil, fmt.Errorf("%s is not a valid object: %w", ref, err)
+	}
+	own := obj.GetLabels()
+	if own == nil {
+		own = make(map[string]string, 2)
+	}
+	own[labels.Name], own[labels.Namespace] = owner.Name, owner.Namespace
+	obj.SetLabels(own)
+
+	data, err := obj.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", ref, err)
+	}
+	sum := sha256.Sum256(data)
+	return &Desired{
+		Ref:    ref,
+		GVK:    obj.GroupVersionKind(),
+		Object: obj,
+		Digest: hex.EncodeToString(sum[:]),
+		Policy: policyOf(obj, keys.Policy),
+		Force:  keys.Force != "" && has(obj, keys.Force, "enabled"),
+		Left:   keys.Reconcile != "" && has(obj, keys.Reconcile, "disabled"),
+		data:   data,
+		stage:  stageOf(obj.GroupVersionKind().GroupKind()),
+	}, nil
+}
+
+func policyOf(obj *unstructured.Unstructured, key string) Policy {
+	switch {
+	case key == "":
+		return Override
+	case has(obj, key, "Merge"):
+		return Merge
+	case has(obj, key, "IfNotPresent"):
+		return IfNotPresent
+	case has(obj, key, "Ignore"):
+		return Ignore
+	}
+	return Override
+}
+
+// has reports whether a label or annotation has the value, in any case of
+// letters.
+func has(obj *unstructured.Unstructured, key, value string) bool {
+	return strings.EqualFold(obj.GetLabels()[key], value) || strings.EqualFold(obj.GetAnnotations()[key], value)
+}
+
+func keyOf(ref inventory.Ref) types.NamespacedName {
+	return types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
+}

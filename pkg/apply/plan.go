@@ -1,0 +1,222 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+// Action is what a plan means to do with an object.
+type Action string
+
+// The actions of a plan. Created, Configured and Recreated write.
+const (
+	Unchanged  Action = "unchanged"
+	Skipped    Action = "skipped"
+	Created    Action = "created"
+	Configured Action = "configured"
+	Recreated  Action = "recreated"
+	// Deferred objects cannot be judged before an earlier stage is written.
+	Deferred Action = "deferred"
+)
+
+// writes reports whether an action changes the cluster.
+func (a Action) writes() bool {
+	return a == Created || a == Configured || a == Recreated || a == Deferred
+}
+
+// step is one object of a plan.
+type step struct {
+	*Desired
+	action Action
+	// cleanup is set if the live object has claims or marks to be removed
+	// before it is applied.
+	cleanup bool
+	// owned is the fingerprint of the outcome, as far as it is known.
+	owned watch.Owned
+}
+
+// planner decides what to do with each object of one apply.
+type planner struct {
+	engine *Engine
+	set    *Set
+	client *Client
+	opts   *Options
+
+	mu sync.Mutex
+	// namespaces that this apply will create, and kinds whose definition it
+	// declares: objects in or of them may have to wait.
+	namespaces map[string]struct{}
+	kinds      map[schema.GroupKind]struct{}
+}
+
+// plan dry-runs every object that is not known to be unchanged. It writes
+// nothing. The error lists every object that the API server refuses.
+func (p *planner) plan(ctx context.Context, desired []*Desired) ([]*step, error) {
+	steps := make([]*step, len(desired))
+	for i, d := range desired {
+		steps[i] = &step{Desired: d}
+		if kind, ok := definedKind(d.Object); ok {
+			p.kinds[kind] = struct{}{}
+		}
+	}
+	// Definitions first: whether a namespace is new tells what is to be
+	// made of a refusal to look into it.
+	first := slices.IndexFunc(steps, func(s *step) bool { return s.stage != stageDefinitions })
+	if first < 0 {
+		first = len(steps)
+	}
+	errs := p.judgeAll(ctx, steps[:first])
+	errs = append(errs, p.judgeAll(ctx, steps[first:])...)
+	return steps, joinErrors(errs)
+}
+
+// judgeAll decides on each step, in parallel, and returns the refusals in the
+// order of the steps.
+func (p *planner) judgeAll(ctx context.Context, steps []*step) []error {
+	errs := make([]error, len(steps))
+	var group errgroup.Group
+	group.SetLimit(p.engine.config.Concurrency)
+	for i, s := range steps {
+		group.Go(func() error {
+			errs[i] = p.judge(ctx, s)
+			return nil
+		})
+	}
+	_ = group.Wait() // what goes wrong is in errs
+	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+}
+
+// judge decides on one step, with a dry-run if what is known does not do.
+func (p *planner) judge(ctx context.Context, s *step) error {
+	record, err := p.engine.lookup(ctx, p.client, s.Ref, s.GVK)
+	if err != nil && !meta.IsNoMatchError(err) {
+		return &ObjectError{Ref: s.Ref, Doing: "read", Err: err}
+	}
+	if p.known(s, record) {
+		return nil
+	}
+	result, err := p.client.apply(ctx, s.Desired, true)
+	if err != nil {
+		return p.refused(ctx, s, err)
+	}
+	p.compare(s, record, result)
+	return nil
+}
+
+// known settles a step without a request, if it can.
+func (p *planner) known(s *step, record *watch.Record) bool {
+	switch {
+	case s.Left, s.Policy == Ignore, record != nil && s.Policy == IfNotPresent:
+		s.action = Skipped
+	case record != nil && record.Left:
+		s.action = Unchanged
+	case record == nil && p.opts.Completed != nil && p.opts.Completed(s.Ref, s.Digest):
+		s.action = Skipped
+	case record != nil && p.set.unchanged(s.Desired, record, p.engine.scaled(s.Ref)):
+		s.action, s.owned = Unchanged, record.Owned
+	default:
+		return false
+	}
+	return true
+}
+
+// compare decides by the outcome of a dry-run: an object whose fingerprint it
+// leaves as it is needs no write.
+func (p *planner) compare(s *step, record *watch.Record, result *unstructured.Unstructured) {
+	if result.GetResourceVersion() == "" {
+		s.action = Created
+		if s.Ref.Kind == "Namespace" && s.Ref.Group == "" {
+			p.mu.Lock()
+			p.namespaces[s.Ref.Name] = struct{}{}
+			p.mu.Unlock()
+		}
+		return
+	}
+	outcome := p.engine.pool.Record(result)
+	switch {
+	case outcome.Left:
+		s.action = Unchanged
+		return
+	case s.Policy == IfNotPresent:
+		s.action = Skipped
+		return
+	case s.Policy != Merge:
+		s.cleanup = needsCleanup(result, p.engine.config.Watch.Managers)
+	}
+	s.action, s.owned = Configured, outcome.Owned
+	if record != nil && !s.cleanup && record.Owned.Fields == outcome.Owned.Fields &&
+		(record.Owned.Replicas == outcome.Owned.Replicas || p.engine.scaled(s.Ref)) {
+		s.action, s.owned = Unchanged, record.Owned
+	}
+}
+
+// refused decides what a failed dry-run means.
+func (p *planner) refused(ctx context.Context, s *step, err error) error {
+	if p.comesLater(s, err) {
+		s.action = Deferred
+		return nil
+	}
+	if (s.Force || p.opts.Force) && immutable(err) {
+		if cause := p.client.creatable(ctx, s.Desired); cause != nil {
+			return &ObjectError{Ref: s.Ref, Doing: "dry-run", Err: cause}
+		}
+		s.action = Recreated
+		return nil
+	}
+	return &ObjectError{Ref: s.Ref, Doing: "dry-run", Err: err}
+}
+
+// comesLater reports whether err is only that an earlier stage of this very
+// apply is still to be written.
+func (p *planner) comesLater(s *step, err error) bool {
+	if s.stage == stageDefinitions {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, declared := p.kinds[s.Ref.GroupKind()]; declared && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)) {
+		return true
+	}
+	_, created := p.namespaces[s.Ref.Namespace]
+	return created && apierrors.IsNotFound(err)
+}
+
+// definedKind returns the kind that a CustomResourceDefinition defines.
+func definedKind(obj *unstructured.Unstructured) (schema.GroupKind, bool) {
+	if obj.GetKind() != "CustomResourceDefinition" {
+		return schema.GroupKind{}, false
+	}
+	group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
+	kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
+	return schema.GroupKind{Group: group, Kind: kind}, kind != ""
+}
+
+// lookup returns the record of a live object, or nil if it does not exist or
+// is not ours. Kinds that may not be watched are read under the tenant.
+func (e *Engine) lookup(ctx context.Context, client *Client, ref inventory.Ref, gvk schema.GroupVersionKind) (*watch.Record, error) {
+	if e.pool.Watching(gvk) {
+		return e.pool.Get(gvk, keyOf(ref)), nil
+	}
+	live, err := client.Get(ctx, ref, gvk.Version)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return e.pool.Record(live), nil
+}

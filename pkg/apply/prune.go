@@ -1,0 +1,120 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/weir-gitops/weir/pkg/inventory"
+)
+
+// PruneOptions of one prune.
+type PruneOptions struct {
+	// Client sends everything, as the tenant.
+	Client *Client
+	// Owner whose labels an object must carry to be deleted.
+	Owner types.NamespacedName
+}
+
+// Prune deletes the objects of an inventory that are still the owner's and do
+// not ask to be kept, the last stage first. It returns what it deleted and
+// what is left of the inventory: the objects whose deletion failed.
+func (e *Engine) Prune(ctx context.Context, stale inventory.Inventory, opts PruneOptions) (deleted []inventory.Ref, left inventory.Inventory, err error) {
+	left = inventory.Inventory{}
+	byStage := map[stage][]inventory.Ref{}
+	for _, ref := range stale.Refs() {
+		s := stageOf(ref.GroupKind())
+		byStage[s] = append(byStage[s], ref)
+	}
+	var errs []error
+	for _, s := range slices.Backward(stages) {
+		refs := byStage[s]
+		results := make([]error, len(refs))
+		done := make([]bool, len(refs))
+		var group errgroup.Group
+		group.SetLimit(e.config.Concurrency)
+		for i, ref := range refs {
+			group.Go(func() error {
+				done[i], results[i] = e.prune(ctx, ref, stale[ref], opts)
+				return nil
+			})
+		}
+		_ = group.Wait() // what goes wrong is in results
+		for i, ref := range refs {
+			switch {
+			case results[i] != nil:
+				left[ref] = stale[ref]
+				errs = append(errs, results[i])
+			case done[i]:
+				deleted = append(deleted, ref)
+			}
+		}
+	}
+	return deleted, left, joinErrors(errs)
+}
+
+// prune deletes one object and reports whether it did. The live object has the
+// last word: one that lost our labels belongs to somebody else by now.
+func (e *Engine) prune(ctx context.Context, ref inventory.Ref, version string, opts PruneOptions) (bool, error) {
+	live, err := opts.Client.Get(ctx, ref, version)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &ObjectError{Ref: ref, Doing: "delete", Err: err}
+	}
+	labels, keys := live.GetLabels(), e.config.Keys
+	mine := labels[e.config.Watch.Labels.Name] == opts.Owner.Name && labels[e.config.Watch.Labels.Namespace] == opts.Owner.Namespace
+	keep := has(live, keys.Prune, "disabled") || has(live, keys.Reconcile, "disabled") || has(live, keys.Policy, "Ignore")
+	if !mine || keep || live.GetDeletionTimestamp() != nil {
+		return false, nil
+	}
+	err = opts.Client.deleteObject(ctx, live)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return false, nil // gone, or replaced by another object of that name
+	}
+	if err != nil {
+		return false, &ObjectError{Ref: ref, Doing: "delete", Err: err}
+	}
+	return true, nil
+}
+
+// terminationPoll is how often deleted objects are looked for.
+const terminationPoll = 500 * time.Millisecond
+
+// AwaitGone returns when none of the objects exists any more. The error of a
+// timeout names those that are left.
+func (e *Engine) AwaitGone(ctx context.Context, refs []inventory.Ref, versions inventory.Inventory, client *Client, timeout time.Duration) error {
+	left := slices.Clone(refs)
+	err := wait.PollUntilContextTimeout(ctx, terminationPoll, timeout, true, func(ctx context.Context) (bool, error) {
+		left = slices.DeleteFunc(left, func(ref inventory.Ref) bool {
+			_, err := client.Get(ctx, ref, versions[ref])
+			return apierrors.IsNotFound(err) || meta.IsNoMatchError(err)
+		})
+		return len(left) == 0, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) && len(left) > 0 {
+		return fmt.Errorf("objects still terminating: %s", list(left))
+	}
+	return err
+}
+
+// list names refs: the first five, then how many more.
+func list(refs []inventory.Ref) string {
+	errs := make([]error, len(refs))
+	for i, ref := range refs {
+		errs[i] = errors.New(ref.String())
+	}
+	return joinErrors(errs).Error()
+}

@@ -1,0 +1,175 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+// Set is what this process knows of the objects of one owner. Its reconciler
+// is the only one to change it; watches read it at the same time.
+type Set struct {
+	owner types.NamespacedName
+	uid   types.UID
+
+	mu      sync.Mutex
+	busy    bool
+	members map[inventory.Ref]*member
+}
+
+// member is one object of a set.
+type member struct {
+	// desired is what was last applied. Without data it can be compared but
+	// not applied again; then the owner has to build it anew.
+	desired Desired
+	// owned is the fingerprint that the last apply returned.
+	owned watch.Owned
+	// skipped members are left alone: applied once, or asked not to be.
+	skipped bool
+	// available is how many replicas served when the member was last healthy.
+	available int64
+
+	contest contest
+}
+
+// contest remembers the reverts of one member.
+type contest struct {
+	// fields that our last apply claimed; known only after a revert.
+	fields *fieldpath.Set
+	// reverts of each path against each manager.
+	reverts map[Contender][]time.Time
+}
+
+// Known reports whether anything was applied in this process.
+func (s *Set) Known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.members) > 0
+}
+
+// Member reports whether the set has the object.
+func (s *Set) Member(ref inventory.Ref) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.members[ref]
+	return ok
+}
+
+// Retain drops the members that are not in keep.
+func (s *Set) Retain(keep inventory.Inventory) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ref := range s.members {
+		if _, ok := keep[ref]; !ok {
+			delete(s.members, ref)
+		}
+	}
+}
+
+// Digest returns the digest of the desired state that was last applied.
+func (s *Set) Digest(ref inventory.Ref) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.members[ref]; m != nil {
+		return m.desired.Digest, true
+	}
+	return "", false
+}
+
+func (s *Set) get(ref inventory.Ref) *member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members[ref]
+}
+
+// put records the outcome of applying d. Secrets are not kept: their drift is
+// corrected from a new build.
+func (s *Set) put(d *Desired, owned watch.Owned, skipped bool) {
+	kept := *d
+	kept.Object = nil
+	if d.Ref.Kind == "Secret" && d.Ref.Group == "" {
+		kept.data = nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.members[d.Ref]
+	if m == nil || m.desired.Digest != d.Digest {
+		m = &member{}
+		s.members[d.Ref] = m
+	}
+	m.desired, m.owned, m.skipped = kept, owned, skipped
+}
+
+func (s *Set) setBusy(busy bool) {
+	s.mu.Lock()
+	s.busy = busy
+	s.mu.Unlock()
+}
+
+// concerns decides whether a change of a live object is worth a look, and how
+// soon. While the reconciler is writing, nothing is: it looks by itself when
+// it is done.
+func (s *Set) concerns(ref inventory.Ref, change watch.Change, scaled bool) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.members[ref]
+	switch {
+	case m == nil || s.busy:
+		return 0, false
+	case !m.skipped && !m.matches(change.After, scaled):
+		return driftDelay, true
+	case change.Before == nil || change.After == nil:
+		return healthDelay, true
+	case change.Before.Health != change.After.Health || change.Before.Left != change.After.Left:
+		return healthDelay, true
+	}
+	return 0, false
+}
+
+// matches reports whether a live object is as the last apply left it, or is
+// not to be touched.
+func (m *member) matches(record *watch.Record, scaled bool) bool {
+	if record == nil {
+		return false
+	}
+	if record.Left || record.Deleting {
+		return true
+	}
+	return record.Owned.Fields == m.owned.Fields && (scaled || record.Owned.Replicas == m.owned.Replicas)
+}
+
+// unchanged reports whether d is what was last applied and the live object
+// still is what that apply returned.
+func (s *Set) unchanged(d *Desired, record *watch.Record, scaled bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.members[d.Ref]
+	return m != nil && !m.skipped && m.desired.Digest == d.Digest && m.desired.GVK == d.GVK && !record.Deleting && m.matches(record, scaled)
+}
+
+// snapshot returns the members as they are now.
+func (s *Set) snapshot() []*member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.members))
+}
+
+// Settled reports whether no path of any member is contested.
+func (s *Set) Settled(now time.Time) bool {
+	for _, m := range s.snapshot() {
+		if !m.contest.settled(now) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,139 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weir-gitops/weir/pkg/health"
+	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+// Verdict is the health of a set of objects.
+type Verdict struct {
+	// Failed objects will not become healthy by themselves.
+	Failed []Ailing
+	// Pending objects are on their way, or not there yet.
+	Pending []Ailing
+	// Scaling objects serve as before and have replicas yet to come. They
+	// count as pending until the set was first healthy, never after.
+	Scaling []Ailing
+}
+
+// Ailing is one object that is not healthy.
+type Ailing struct {
+	Ref    inventory.Ref
+	Health health.Result
+}
+
+func (a Ailing) String() string {
+	text := fmt.Sprintf("%s status: '%s'", a.Ref, a.Health.Status)
+	if a.Health.Message != "" {
+		text += ": " + a.Health.Message
+	}
+	return text
+}
+
+// Healthy reports whether nothing is wrong or outstanding.
+func (v Verdict) Healthy() bool {
+	return len(v.Failed) == 0 && len(v.Pending) == 0 && len(v.Scaling) == 0
+}
+
+// Describe lists ailing objects in brackets, sorted: the first five, then how
+// many more.
+func Describe(ailing []Ailing) string {
+	texts := make([]string, len(ailing))
+	for i, a := range ailing {
+		texts[i] = a.String()
+	}
+	slices.Sort(texts)
+	if rest := len(texts) - maxErrors; rest > 0 {
+		texts = append(texts[:maxErrors], fmt.Sprintf("and %d more", rest))
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+func (v *Verdict) add(a Ailing, scaling bool) {
+	switch {
+	case a.Health.Status == health.Current:
+	case a.Health.Status == health.Failed:
+		v.Failed = append(v.Failed, a)
+	case scaling:
+		v.Scaling = append(v.Scaling, a)
+	default:
+		v.Pending = append(v.Pending, a)
+	}
+}
+
+// Health judges every member of the set, and the targets. Members that are
+// left alone do not count, but for those that ran to completion.
+func (e *Engine) Health(ctx context.Context, set *Set, client *Client, members bool, targets []watch.Target) (Verdict, error) {
+	var verdict Verdict
+	if members {
+		for _, m := range set.snapshot() {
+			if m.skipped {
+				continue
+			}
+			result, scaling, err := e.memberHealth(ctx, m, client)
+			if err != nil {
+				return verdict, err
+			}
+			verdict.add(Ailing{m.desired.Ref, result}, scaling)
+		}
+	}
+	for _, target := range targets {
+		result, err := e.targetHealth(ctx, set, client, target)
+		if err != nil {
+			return verdict, err
+		}
+		verdict.add(Ailing{refOfTarget(target), result}, false)
+	}
+	return verdict, nil
+}
+
+// memberHealth judges a member by a record that is no older than its last
+// apply. A watch that lags behind must not pass old health off as new.
+func (e *Engine) memberHealth(ctx context.Context, m *member, client *Client) (health.Result, bool, error) {
+	record, err := e.lookup(ctx, client, m.desired.Ref, m.desired.GVK)
+	if err != nil {
+		return health.Result{}, false, err
+	}
+	switch {
+	case record == nil:
+		return health.Result{Status: health.NotFound, Message: "not in the cluster"}, false, nil
+	case !m.matches(record, e.scaled(m.desired.Ref)) && m.contest.settledNow():
+		return health.Result{Status: health.InProgress, Message: "waiting for the applied state to be seen"}, false, nil
+	case record.Health.Status == health.Current:
+		m.available = record.Available
+	}
+	scaling := m.available > 0 && record.Available >= m.available
+	return record.Health, scaling, nil
+}
+
+// targetHealth judges an object that the owner names, be it a member or not.
+func (e *Engine) targetHealth(ctx context.Context, set *Set, client *Client, target watch.Target) (health.Result, error) {
+	ref := refOfTarget(target)
+	if m := set.get(ref); m != nil {
+		if m.skipped && m.desired.Left {
+			return health.Result{Status: health.Current}, nil
+		}
+		result, _, err := e.memberHealth(ctx, m, client)
+		return result, err
+	}
+	record := e.pool.GetTarget(target)
+	if record == nil && e.pool.RefusedTarget(target) != nil {
+		var err error
+		if record, err = e.lookup(ctx, client, ref, target.GVK); err != nil {
+			return health.Result{}, err
+		}
+	}
+	if record == nil {
+		return health.Result{Status: health.NotFound, Message: "not in the cluster"}, nil
+	}
+	return record.Health, nil
+}

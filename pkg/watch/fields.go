@@ -1,0 +1,78 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Manager selects entries of managedFields: those of the operation whose
+// manager begins with the prefix, or equals it if Exact, subresources
+// excepted.
+type Manager struct {
+	Prefix    string
+	Exact     bool
+	Operation metav1.ManagedFieldsOperationType
+}
+
+// fieldsEntry is an entry of managedFields, decoded and not copied.
+type fieldsEntry struct {
+	manager, operation, subresource string
+	fields                          map[string]any
+}
+
+func (e fieldsEntry) isApplyOf(manager string) bool {
+	return e.manager == manager && e.operation == string(metav1.ManagedFieldsOperationApply) && e.subresource == ""
+}
+
+func (e fieldsEntry) matchesAny(managers []Manager) bool {
+	return e.subresource == "" && slices.ContainsFunc(managers, func(m Manager) bool {
+		if e.operation != string(m.Operation) {
+			return false
+		}
+		if m.Exact {
+			return e.manager == m.Prefix
+		}
+		return strings.HasPrefix(e.manager, m.Prefix)
+	})
+}
+
+// managedFields yields the entries in the order of their managers, since the
+// server may list them in any.
+func managedFields(obj *unstructured.Unstructured) iter.Seq[fieldsEntry] {
+	metadata, _ := obj.Object["metadata"].(map[string]any)
+	list, _ := metadata["managedFields"].([]any)
+	entries := make([]fieldsEntry, 0, len(list))
+	for _, item := range list {
+		raw, _ := item.(map[string]any)
+		var e fieldsEntry
+		e.manager, _ = raw["manager"].(string)
+		e.operation, _ = raw["operation"].(string)
+		e.subresource, _ = raw["subresource"].(string)
+		e.fields, _ = raw["fieldsV1"].(map[string]any)
+		entries = append(entries, e)
+	}
+	slices.SortStableFunc(entries, func(a, b fieldsEntry) int {
+		return strings.Compare(a.manager+"/"+a.operation, b.manager+"/"+b.operation)
+	})
+	return slices.Values(entries)
+}
+
+// HasClaims reports whether a manager that is to be taken over claims fields
+// of obj beyond those that are left alone.
+func HasClaims(obj *unstructured.Unstructured, managers Managers) bool {
+	w := &walker{queued: obj.GetLabels()[queueLabel] != ""}
+	w.fields.SetSeed(seed)
+	for entry := range managedFields(obj) {
+		if !entry.isApplyOf(managers.Self) && entry.matchesAny(managers.TakeOver) && w.writeClaims(entry.fields, "") {
+			return true
+		}
+	}
+	return false
+}

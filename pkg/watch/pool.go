@@ -1,0 +1,266 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package watch keeps appliers informed of the objects that they applied. One
+// informer per kind serves all users of a cluster; it keeps a Record of each
+// object, not the object, and tells of every change that matters.
+package watch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+)
+
+// Change of one object. Before is nil for one that is new, After for one that
+// is gone or has lost its labels.
+type Change struct {
+	GVK           schema.GroupVersionKind
+	Before, After *Record
+}
+
+// Record is what is left of the object: the state after the change, or before
+// it if the object is gone.
+func (c Change) Record() *Record {
+	if c.After != nil {
+		return c.After
+	}
+	return c.Before
+}
+
+// Config of a Pool.
+type Config struct {
+	// Client and Mapper of the cluster, with the controller's own identity.
+	Client dynamic.Interface
+	Mapper meta.RESTMapper
+	// Labels that make an object one of ours; others are not watched.
+	Labels Labels
+	// Leave is the label or annotation that asks to be left alone.
+	Leave string
+	// Managers whose fields are fingerprinted.
+	Managers Managers
+	// Changed is called for every change, one at a time per kind. It must
+	// not block.
+	Changed func(Change)
+	Log     logr.Logger
+}
+
+// Pool runs the informers of one cluster and counts who uses each. An informer
+// runs as long as it has a user.
+type Pool struct {
+	config   Config
+	recorder recorder
+	scaled   *scaled
+
+	mu        sync.Mutex
+	ctx       context.Context //nolint:containedctx // the life of the informers, not of a call
+	informers map[watched]*informer
+	used      map[types.UID]map[watched]struct{}
+}
+
+// watched is what one informer looks at: all our objects of a kind, or the one
+// that target names.
+type watched struct {
+	gvk    schema.GroupVersionKind
+	target types.NamespacedName
+}
+
+// NewPool returns a Pool without informers. They end with ctx.
+func NewPool(ctx context.Context, config Config) *Pool {
+	p := &Pool{
+		config:    config,
+		recorder:  recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave},
+		ctx:       ctx,
+		informers: map[watched]*informer{},
+		used:      map[types.UID]map[watched]struct{}{},
+	}
+	p.scaled = newScaled(ctx, config.Client, config.Mapper, config.Log)
+	return p
+}
+
+// Target is an object that is looked at whatever its labels.
+type Target struct {
+	GVK schema.GroupVersionKind
+	types.NamespacedName
+}
+
+// Use says which kinds and targets a user wants watched from now on, and
+// returns when all of them have been listed once. Kinds that the API server
+// does not have are left out. A later call replaces the earlier one; a call
+// with nothing ends the use.
+func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVersionKind, targets []Target) error {
+	wanted := map[watched]struct{}{}
+	for _, gvk := range kinds {
+		wanted[watched{gvk: gvk}] = struct{}{}
+	}
+	for _, target := range targets {
+		wanted[watched{gvk: target.GVK, target: target.NamespacedName}] = struct{}{}
+	}
+	started, err := p.adjust(user, wanted)
+	if err != nil {
+		return err
+	}
+	for _, i := range started {
+		if err := i.wait(ctx); err != nil {
+			return fmt.Errorf("list %s: %w", i.gvk.GroupKind(), err)
+		}
+	}
+	return nil
+}
+
+// adjust starts and stops informers and returns those that the user has.
+func (p *Pool) adjust(user types.UID, wanted map[watched]struct{}) ([]*informer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range p.used[user] {
+		if _, still := wanted[key]; !still {
+			p.release(user, key)
+		}
+	}
+	var all []*informer
+	have := make(map[watched]struct{}, len(wanted))
+	for key := range wanted {
+		i := p.informers[key]
+		if i == nil {
+			var err error
+			if i, err = p.start(key); err != nil {
+				return nil, err
+			}
+			if i == nil {
+				continue
+			}
+		}
+		i.users[user] = struct{}{}
+		have[key] = struct{}{}
+		all = append(all, i)
+	}
+	if len(have) == 0 {
+		delete(p.used, user)
+	} else {
+		p.used[user] = have
+	}
+	return all, nil
+}
+
+// start runs an informer, or returns nil if the cluster does not have the
+// kind.
+func (p *Pool) start(key watched) (*informer, error) {
+	mapping, err := p.config.Mapper.RESTMapping(key.gvk.GroupKind(), key.gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the resource of %s: %w", key.gvk, err)
+	}
+	source := dynamic.ResourceInterface(p.config.Client.Resource(mapping.Resource))
+	options := metav1.ListOptions{LabelSelector: p.config.Labels.Name}
+	if key.target.Name != "" {
+		options = metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.target.Name).String()}
+		if key.target.Namespace != "" {
+			source = p.config.Client.Resource(mapping.Resource).Namespace(key.target.Namespace)
+		}
+	}
+	ctx, cancel := context.WithCancel(p.ctx)
+	i := &informer{
+		gvk:    key.gvk,
+		users:  map[types.UID]struct{}{},
+		cancel: cancel,
+		store: newStore(p.recorder.record, func(before, after *Record) {
+			p.config.Changed(Change{GVK: key.gvk, Before: before, After: after})
+		}),
+	}
+	p.informers[key] = i
+	name := key.gvk.GroupKind().String()
+	go follow(ctx, name, source, options, i.store, i.observe, p.config.Log.WithValues("watched", name))
+	return i, nil
+}
+
+func (p *Pool) release(user types.UID, key watched) {
+	i := p.informers[key]
+	if i == nil {
+		return
+	}
+	delete(i.users, user)
+	if len(i.users) == 0 {
+		i.cancel()
+		delete(p.informers, key)
+	}
+}
+
+// StopKind ends the informers of a kind whose CRD is gone.
+func (p *Pool) StopKind(gk schema.GroupKind) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, i := range p.informers {
+		if key.gvk.GroupKind() == gk {
+			i.cancel()
+			delete(p.informers, key)
+		}
+	}
+}
+
+// Get returns the record of an object, or nil if there is no such object with
+// our labels. It knows only kinds in use.
+func (p *Pool) Get(gvk schema.GroupVersionKind, key types.NamespacedName) *Record {
+	if i := p.informer(watched{gvk: gvk}); i != nil {
+		return i.get(key)
+	}
+	return nil
+}
+
+// GetTarget returns the record of an object that a user asked for by name.
+func (p *Pool) GetTarget(target Target) *Record {
+	if i := p.informer(watched{gvk: target.GVK, target: target.NamespacedName}); i != nil {
+		return i.get(target.NamespacedName)
+	}
+	return nil
+}
+
+// Refused returns why objects of a kind cannot be watched, or nil.
+func (p *Pool) Refused(gvk schema.GroupVersionKind) error {
+	if i := p.informer(watched{gvk: gvk}); i != nil {
+		return i.refusal()
+	}
+	return nil
+}
+
+// RefusedTarget returns why an object asked for by name cannot be watched, or
+// nil.
+func (p *Pool) RefusedTarget(target Target) error {
+	if i := p.informer(watched{gvk: target.GVK, target: target.NamespacedName}); i != nil {
+		return i.refusal()
+	}
+	return nil
+}
+
+// Watching reports whether objects of a kind are being watched.
+func (p *Pool) Watching(gvk schema.GroupVersionKind) bool {
+	i := p.informer(watched{gvk: gvk})
+	return i != nil && i.refusal() == nil
+}
+
+// Scaled reports whether an autoscaler sets the replicas of an object.
+func (p *Pool) Scaled(gk schema.GroupKind, key types.NamespacedName) bool {
+	return p.scaled.targets(gk, key)
+}
+
+// Record makes a record of an object that was read another way.
+func (p *Pool) Record(obj *unstructured.Unstructured) *Record {
+	record := p.recorder.record(obj)
+	return &record
+}
+
+func (p *Pool) informer(key watched) *informer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.informers[key]
+}

@@ -1,0 +1,113 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+)
+
+// store keeps what digest makes of each live object. A reflector fills it.
+type store[T comparable] struct {
+	digest  func(*unstructured.Unstructured) T
+	changed func(before, after *T)
+
+	mu    sync.RWMutex
+	items map[types.NamespacedName]*T
+
+	filled   chan struct{} // closed once the first list is complete
+	fillOnce sync.Once
+}
+
+var _ cache.ReflectorStore = (*store[Record])(nil)
+
+func newStore[T comparable](digest func(*unstructured.Unstructured) T, changed func(before, after *T)) *store[T] {
+	return &store[T]{
+		digest:  digest,
+		changed: changed,
+		items:   map[types.NamespacedName]*T{},
+		filled:  make(chan struct{}),
+	}
+}
+
+func (s *store[T]) get(key types.NamespacedName) *T {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.items[key]
+}
+
+// settle lets those go on who wait for the first list.
+func (s *store[T]) settle() { s.fillOnce.Do(func() { close(s.filled) }) }
+
+// Add implements cache.ReflectorStore.
+func (s *store[T]) Add(obj any) error { return s.Update(obj) }
+
+// Update implements cache.ReflectorStore.
+func (s *store[T]) Update(obj any) error {
+	if live, ok := obj.(*unstructured.Unstructured); ok {
+		s.put(live)
+	}
+	return nil
+}
+
+// Delete implements cache.ReflectorStore.
+func (s *store[T]) Delete(obj any) error {
+	if live, ok := obj.(*unstructured.Unstructured); ok {
+		s.drop(keyOf(live))
+	}
+	return nil
+}
+
+// Replace implements cache.ReflectorStore.
+func (s *store[T]) Replace(list []any, _ string) error {
+	gone := map[types.NamespacedName]struct{}{}
+	s.mu.RLock()
+	for key := range s.items {
+		gone[key] = struct{}{}
+	}
+	s.mu.RUnlock()
+	for _, item := range list {
+		if live, ok := item.(*unstructured.Unstructured); ok {
+			delete(gone, keyOf(live))
+			s.put(live)
+		}
+	}
+	for key := range gone {
+		s.drop(key)
+	}
+	s.settle()
+	return nil
+}
+
+// Resync implements cache.ReflectorStore; what is kept needs none.
+func (s *store[T]) Resync() error { return nil }
+
+func (s *store[T]) put(live *unstructured.Unstructured) {
+	after := s.digest(live)
+	key := keyOf(live)
+	s.mu.Lock()
+	before := s.items[key]
+	s.items[key] = &after
+	s.mu.Unlock()
+	if before == nil || *before != after {
+		s.changed(before, &after)
+	}
+}
+
+func (s *store[T]) drop(key types.NamespacedName) {
+	s.mu.Lock()
+	before := s.items[key]
+	delete(s.items, key)
+	s.mu.Unlock()
+	if before != nil {
+		s.changed(before, nil)
+	}
+}
+
+func keyOf(obj *unstructured.Unstructured) types.NamespacedName {
+	return types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}
+}
