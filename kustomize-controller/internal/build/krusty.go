@@ -1,0 +1,98 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"runtime/debug"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
+
+	"github.com/weir-gitops/weir/kustomize-controller/internal/build/overlay"
+)
+
+// gate lets one kustomize run at a time, in the whole process and not just per Builder: kustomize keeps the OpenAPI
+// schema in globals of its own, and reads and writes them without locks.
+var gate = make(chan struct{}, 1)
+
+// enter waits for kustomize to be free. The caller calls leave after it.
+func enter(ctx context.Context) error {
+	select {
+	case gate <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another kustomize build to end: %w", ctx.Err())
+	}
+}
+
+func leave() { <-gate }
+
+// kustomize builds the directory dir of files. Its errors are those of kustomize, and may hold parts of objects.
+func kustomize(ctx context.Context, files filesys.FileSystem, dir string) (built resmap.ResMap, err error) {
+	if err := enter(ctx); err != nil {
+		return nil, err
+	}
+	defer leave()
+	defer restoreSchema()
+	defer func() {
+		if r := recover(); r != nil {
+			logr.FromContextOrDiscard(ctx).Info("kustomize panicked", "panic", r, "stack", string(debug.Stack()))
+			built, err = nil, fmt.Errorf("kustomize panicked: %v", r)
+		}
+	}()
+	// A schema that a kustomization brings adds to the built-in one, which therefore has to be there before it.
+	_ = openapi.Schema()
+	return krusty.MakeKustomizer(&krusty.Options{
+		LoadRestrictions: types.LoadRestrictionsNone,
+		PluginConfig:     types.DisabledPluginConfig(),
+	}).Run(files, path.Join(overlay.Base, dir))
+}
+
+// restoreSchema puts the built-in schema back if a kustomization has brought another one, which would otherwise serve the
+// builds after it. To parse the built-in one takes more time than most builds, so it is not done without need.
+func restoreSchema() {
+	if openapi.GetSchemaVersion() != openapi.DefaultOpenAPI {
+		openapi.ResetOpenAPI()
+	}
+}
+
+// entriesOf returns what kustomize has built.
+func entriesOf(built resmap.ResMap) ([]entry, error) {
+	resources := built.Resources()
+	entries := make([]entry, 0, len(resources))
+	for i, resource := range resources {
+		content, err := fromNode(&resource.RNode)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", nameOf(i, resource.GetKind(), resource.GetName()), notJSON(err))
+		}
+		if isKustomization(identify(content)) {
+			continue
+		}
+		entries = append(entries, entry{content: content, dollar: hasDollar(content)})
+	}
+	return entries, nil
+}
+
+// nameOf names an object that may lack a kind or a name.
+func nameOf(index int, kind, name string) string {
+	if kind == "" || name == "" {
+		return fmt.Sprintf("object %d of the build", index+1)
+	}
+	return fmt.Sprintf("%s %s", kind, name)
+}
+
+// notJSON explains why an object cannot be sent to an API server.
+func notJSON(err error) error {
+	text := lineNumber.ReplaceAllString(tidyYAMLError(err), "a line of it")
+	return errors.New("it cannot be written as JSON, because of a key that is not a string, a key given twice, or a number " +
+		"that is not finite: " + text)
+}
