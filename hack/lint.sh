@@ -17,7 +17,9 @@ if [[ "$verb" == fmt ]]; then
 fi
 
 failed=0
-"$golangci_lint" run $(printf './%s/... ' "${inside[@]}") || failed=1
+packages=()
+for module in "${inside[@]}"; do packages+=("./$module/..."); done
+"$golangci_lint" run "${packages[@]}" || failed=1
 
 # One package imports all of Kubernetes. Linters that follow types through it would take minutes for its few lines.
 kubernetes_itself=weirkube
