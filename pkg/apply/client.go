@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/fluxcd/pkg/ssa"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -68,6 +69,16 @@ func (c *Client) Get(ctx context.Context, ref inventory.Ref, version string) (*u
 		return nil, err
 	}
 	return resource.Get(ctx, ref.Name, metav1.GetOptions{})
+}
+
+// MayGet reads a live object only to see whether the user may; one that does
+// not exist is no error.
+func (c *Client) MayGet(ctx context.Context, ref inventory.Ref, version string) error {
+	_, err := c.Get(ctx, ref, version)
+	if err == nil || apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return nil
+	}
+	return &ObjectError{Ref: ref, Doing: "read", Err: err}
 }
 
 // deleteObject asks for the deletion of exactly the given live object.

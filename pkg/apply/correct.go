@@ -101,7 +101,7 @@ func (e *Engine) correct(ctx context.Context, set *Set, m *member, opts Options,
 		return nil
 	}
 	now := time.Now()
-	if !gone {
+	if !gone && !opts.Insist {
 		if contested := m.contest.standing(live, managers.Self, now); len(contested) > 0 {
 			for _, c := range contested {
 				drift.Contested = append(drift.Contested, Contested{ref, c})

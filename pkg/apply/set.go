@@ -65,6 +65,14 @@ func (s *Set) Member(ref inventory.Ref) bool {
 	return ok
 }
 
+// Skipped reports whether a member of the set is left alone.
+func (s *Set) Skipped(ref inventory.Ref) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.members[ref]
+	return m != nil && m.skipped
+}
+
 // Retain drops the members that are not in keep.
 func (s *Set) Retain(keep inventory.Inventory) {
 	s.mu.Lock()
@@ -74,16 +82,6 @@ func (s *Set) Retain(keep inventory.Inventory) {
 			delete(s.members, ref)
 		}
 	}
-}
-
-// Digest returns the digest of the desired state that was last applied.
-func (s *Set) Digest(ref inventory.Ref) (string, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m := s.members[ref]; m != nil {
-		return m.desired.Digest, true
-	}
-	return "", false
 }
 
 func (s *Set) get(ref inventory.Ref) *member {

@@ -137,3 +137,27 @@ func (e *Engine) targetHealth(ctx context.Context, set *Set, client *Client, tar
 	}
 	return record.Health, nil
 }
+
+// Finished is a member that has run to completion as it was applied.
+type Finished struct {
+	Ref       inventory.Ref
+	Digest    string
+	Succeeded bool
+}
+
+// Finished returns the members that have run to completion, as far as the
+// watch has told.
+func (e *Engine) Finished(set *Set) []Finished {
+	var finished []Finished
+	for _, m := range set.snapshot() {
+		if m.skipped || !health.RunsToCompletion(m.desired.Ref.GroupKind()) {
+			continue
+		}
+		record := e.pool.Get(m.desired.GVK, keyOf(m.desired.Ref))
+		if record != nil && record.Health.Finished && m.matches(record, false) {
+			finished = append(finished, Finished{m.desired.Ref, m.desired.Digest, record.Health.Status == health.Current})
+		}
+	}
+	slices.SortFunc(finished, func(a, b Finished) int { return strings.Compare(a.Ref.ID(), b.Ref.ID()) })
+	return finished
+}

@@ -34,6 +34,8 @@ type Options struct {
 	// BeforeWrite is called once, between the last dry-run that can be done
 	// beforehand and the first write. Its error stops the apply.
 	BeforeWrite func(ctx context.Context) error
+	// Insist makes Correct put contested paths back as well.
+	Insist bool
 	// StageTimeout bounds the wait for definitions to take effect.
 	StageTimeout time.Duration
 }

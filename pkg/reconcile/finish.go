@@ -63,7 +63,7 @@ func Finish(obj Object, err error, ok Success, policy Policy) (ctrl.Result, erro
 	e := asError(err)
 	message := redact.Error(e.Err)
 	if e.Kind == KindProgressing {
-		markProgressing(obj, e.Reason, message)
+		MarkProgressing(obj, e.Reason, message)
 		return ctrl.Result{RequeueAfter: e.After}, nil
 	}
 
@@ -89,9 +89,9 @@ func Finish(obj Object, err error, ok Success, policy Policy) (ctrl.Result, erro
 	return ctrl.Result{}, e
 }
 
-// markProgressing announces work under way without taking back a Ready=True
+// MarkProgressing announces work under way without taking back a Ready=True
 // that still holds for the generation at hand.
-func markProgressing(obj Object, reason, message string) {
+func MarkProgressing(obj Object, reason, message string) {
 	conditions.Delete(obj, meta.StalledCondition)
 	conditions.MarkReconciling(obj, reason, "%s", message)
 	holds := conditions.IsTrue(obj, meta.ReadyCondition) &&
