@@ -1,6 +1,9 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
+// Package testkit holds what tests and demonstrations of Weir run against:
+// real servers, on this machine and for a short time. It does not import
+// package testing, so programs can use it too.
 package testkit
 
 import (

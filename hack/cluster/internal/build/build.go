@@ -20,6 +20,9 @@ import (
 // program is the file name of the one program that is all components.
 const program = "weirkube"
 
+// programSource is the folder of its main package, in Builder.Source.
+const programSource = "internal/" + program
+
 // A Builder knows where the sources are and where results are kept.
 type Builder struct {
 	// Source is the directory of the module that holds the weirkube command.

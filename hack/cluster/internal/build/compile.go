@@ -31,7 +31,7 @@ func arguments(target, version string) []string {
 		"-X", key + "gitMajor=" + major,
 		"-X", key + "gitMinor=" + minor,
 	}
-	return []string{"build", "-v", "-mod=readonly", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", target, "./" + program}
+	return []string{"build", "-v", "-tags", program, "-mod=readonly", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", target, "./" + programSource}
 }
 
 // compile runs the go command and reports on it.

@@ -64,7 +64,7 @@ func (b Builder) key() (key, version string, err error) {
 		return "", "", fmt.Errorf("read the version of Kubernetes: %s/go.mod does not require k8s.io/kubernetes", b.Source)
 	}
 	version = string(found[1])
-	sources, err := filepath.Glob(filepath.Join(b.Source, program, "*.go"))
+	sources, err := filepath.Glob(filepath.Join(b.Source, programSource, "*.go"))
 	if err != nil {
 		return "", "", err
 	}

@@ -31,8 +31,9 @@ type fileRequest struct {
 	File string `json:"file"` // an absolute path
 }
 
-// serveControl answers requests on the control socket until the function that it returns is called.
-func (s *supervisor) serveControl() (stop func(), err error) {
+// serveControl answers requests on the control socket until the function that it returns is called. What they ask for
+// goes on as long as ctx, which is the cluster's: a client that goes away must not leave half a restore.
+func (s *supervisor) serveControl(ctx context.Context) (stop func(), err error) {
 	listener, err := listenUnix(s.layout.control())
 	if err != nil {
 		return nil, fmt.Errorf("listen on the control socket: %w", err)
@@ -45,8 +46,8 @@ func (s *supervisor) serveControl() (stop func(), err error) {
 		w.WriteHeader(http.StatusAccepted)
 		s.cancel(errStopped)
 	})
-	mux.Handle("POST "+pathSnapshot, s.fileHandler(s.snapshot))
-	mux.Handle("POST "+pathRestore, s.fileHandler(s.restore))
+	mux.Handle("POST "+pathSnapshot, s.fileHandler(ctx, s.snapshot))
+	mux.Handle("POST "+pathRestore, s.fileHandler(ctx, s.restore))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	served := make(chan struct{})
 	go func() {
@@ -56,7 +57,7 @@ func (s *supervisor) serveControl() (stop func(), err error) {
 	}()
 	return func() {
 		// The answer to a stop request is on its way; anything slower is cut off.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)
 		_ = server.Close()
@@ -65,7 +66,7 @@ func (s *supervisor) serveControl() (stop func(), err error) {
 }
 
 // fileHandler answers requests to do something with a file, one at a time.
-func (s *supervisor) fileHandler(do func(context.Context, string) error) http.Handler {
+func (s *supervisor) fileHandler(ctx context.Context, do func(context.Context, string) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var request fileRequest
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&request); err != nil {
@@ -76,8 +77,7 @@ func (s *supervisor) fileHandler(do func(context.Context, string) error) http.Ha
 			http.Error(w, fmt.Sprintf("%q is not an absolute path", request.File), http.StatusBadRequest)
 			return
 		}
-		// Not the request's context: a client that goes away in the middle must not leave half a restore.
-		if err := s.exclusive(func() error { return do(s.ctx, request.File) }); err != nil {
+		if err := s.exclusive(func() error { return do(ctx, request.File) }); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}

@@ -45,10 +45,10 @@ func Status(ctx context.Context, dir string) (State, error) {
 	}
 	// The supervisor knows better than its file; it may also be just about to end.
 	current := state
-	if err := dialControl(layout(dir)).do(ctx, http.MethodGet, pathState, nil, &current); err != nil {
-		return state, nil
+	if err := dialControl(layout(dir)).do(ctx, http.MethodGet, pathState, nil, &current); err == nil {
+		return current, nil
 	}
-	return current, nil
+	return state, nil
 }
 
 // stopPatience is how long a supervisor gets to remove its cluster before it is killed.

@@ -33,7 +33,6 @@ func (l layout) log(component string) string   { return l.path("logs", component
 func (l layout) cert(name string) string       { return l.path("pki", name+".crt") }
 func (l layout) key(name string) string        { return l.path("pki", name+".key") }
 func (l layout) componentConf(n string) string { return l.path("conf", n+".kubeconfig") }
-func (l layout) componentHome(n string) string { return l.path("home", n) }
 
 // claim checks that dir is absent, empty or a cluster's, so that nothing else is ever removed.
 func claim(dir string) error {
@@ -53,7 +52,7 @@ func claim(dir string) error {
 // wipe removes everything from a cluster's directory but its lock.
 func wipe(dir string) error {
 	entries, err := os.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("clear the cluster directory: %w", err)
 	}
 	for _, entry := range entries {
@@ -73,11 +72,10 @@ func remove(dir string) error {
 	if err := wipe(dir); err != nil {
 		return err
 	}
-	if err := os.Remove(layout(dir).lock()); err != nil {
-		return fmt.Errorf("remove the cluster directory: %w", err)
-	}
-	if err := os.Remove(dir); err != nil {
-		return fmt.Errorf("remove the cluster directory: %w", err)
+	for _, path := range []string{layout(dir).lock(), dir} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the cluster directory: %w", err)
+		}
 	}
 	return nil
 }

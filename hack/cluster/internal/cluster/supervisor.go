@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
@@ -40,8 +41,6 @@ type supervisor struct {
 	group  *process.Group
 	report func(Event)
 	began  time.Time
-	// ctx lives as long as the cluster; requests that change it must not end half way because their client went.
-	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	// operation is held while something is done that must not overlap: start, snapshot, restore.
@@ -87,7 +86,7 @@ func supervise(ctx context.Context, opts Options, report func(Event)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &supervisor{
-		ctx: ctx, cancel: cancel, opts: opts, layout: layout(opts.Dir), group: process.NewGroup(), report: report, began: time.Now(),
+		cancel: cancel, opts: opts, layout: layout(opts.Dir), group: process.NewGroup(), report: report, began: time.Now(),
 	}
 	defer s.group.Close()
 	release, err := s.prepare()
@@ -95,8 +94,8 @@ func supervise(ctx context.Context, opts Options, report func(Event)) error {
 		return err
 	}
 	defer release()
-	go s.watchComponents(ctx)
-	stop, err := s.serveControl()
+	go s.watch(ctx)
+	stop, err := s.serveControl(ctx)
 	if err != nil {
 		return err
 	}
@@ -226,7 +225,7 @@ func (s *supervisor) startControlPlane(ctx context.Context) error {
 		return api.do(ctx, http.MethodGet, "/api/v1/namespaces/default/serviceaccounts/default", nil, nil)
 	}
 	if err := until(ctx, account); err != nil {
-		return fmt.Errorf("wait for %s: %w", managerName, err)
+		return fmt.Errorf("wait for %s: %w; %s", managerName, err, lastWords(s.layout.log(managerName)))
 	}
 	s.step("controllers")
 	return nil
@@ -239,7 +238,7 @@ func (s *supervisor) startOne(ctx context.Context, spec process.Spec, c *client,
 	}
 	ready := func(ctx context.Context) error { return c.do(ctx, http.MethodGet, path, nil, nil) }
 	if err := until(ctx, ready); err != nil {
-		return fmt.Errorf("wait for %s: %w", spec.Name, err)
+		return fmt.Errorf("wait for %s: %w; %s", spec.Name, err, lastWords(spec.Log))
 	}
 	s.step(spec.Name)
 	return nil
@@ -268,13 +267,29 @@ func (s *supervisor) stopControlPlane() error {
 	return s.state.write()
 }
 
-// watchComponents ends the cluster when a component ends that nobody stopped: half a cluster is worse than none.
-func (s *supervisor) watchComponents(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case p := <-s.group.Ended():
-		s.cancel(fmt.Errorf("%s ended by itself (%s); the last lines of its log:\n%s", p.Name, p.Outcome(), process.Tail(p.Log, tailLines)))
+// watch ends the cluster when a component ends that nobody stopped, because half a cluster is worse than none, and when
+// somebody removes the directory, because then nobody could find the cluster to end it.
+func (s *supervisor) watch(ctx context.Context) {
+	const look = time.Second
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-s.group.Ended():
+			s.cancel(fmt.Errorf("%s ended by itself (%s); %s", p.Name, p.Outcome(), lastWords(p.Log)))
+		case <-ticker.C:
+			if _, err := os.Stat(s.layout.lock()); errors.Is(err, fs.ErrNotExist) {
+				s.cancel(fmt.Errorf("somebody removed the directory %s of the running cluster", s.layout))
+			}
+		}
 	}
+}
+
+// lastWords quotes the end of a log.
+func lastWords(log string) string {
+	return "the last lines of its log:\n" + process.Tail(log, tailLines)
 }
 
 // step reports progress, with the seconds since the start.

@@ -55,6 +55,8 @@ func Up(ctx context.Context, opts Options, report func(Event)) (State, error) {
 	}
 	cmd := exec.Command(self, SuperviseCommand, opts.Dir)
 	cmd.Stderr = os.Stderr
+	// It must not keep the directory busy in which the user happens to be.
+	cmd.Dir = "/"
 	// A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	lifeline, err := cmd.StdinPipe()
@@ -86,7 +88,7 @@ func Up(ctx context.Context, opts Options, report func(Event)) (State, error) {
 		return State{}, cause
 	}
 	if failure == nil {
-		failure = errors.New("the supervisor ended without a word")
+		failure = errors.New("the supervisor ended before it was left alone")
 	}
 	return State{}, failure
 }
@@ -97,7 +99,7 @@ func follow(events io.Reader, report func(Event)) (*State, error) {
 	for {
 		var event Event
 		if err := decoder.Decode(&event); err != nil {
-			return nil, nil
+			return nil, errors.New("the supervisor ended without a word")
 		}
 		switch {
 		case event.Ready != nil:
@@ -111,12 +113,10 @@ func follow(events io.Reader, report func(Event)) (*State, error) {
 }
 
 // ServeSupervisor is the other end of Up: it reads options and then the launcher's release from in, and writes events
-// to out. It returns when the cluster is gone.
-func ServeSupervisor(in io.Reader, out io.WriteCloser) error {
+// to out. It returns when the cluster is gone, which it is after ctx's end.
+func ServeSupervisor(ctx context.Context, in io.Reader, out io.WriteCloser) error {
 	// A launcher that was killed no longer reads; that must not kill us before the directory is removed.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, stop := WithSignals(context.Background())
-	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	reader := bufio.NewReader(in)

@@ -67,7 +67,7 @@ func verbs() []verb {
 // Run carries out args, which do not include the program's name, and returns the exit code.
 func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	if len(args) > 0 && args[0] == cluster.SuperviseCommand {
-		if err := cluster.ServeSupervisor(os.Stdin, os.Stdout); err != nil {
+		if err := cluster.ServeSupervisor(ctx, os.Stdin, os.Stdout); err != nil {
 			return exitError
 		}
 		return exitOK

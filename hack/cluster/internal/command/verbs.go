@@ -37,18 +37,28 @@ func (r *runner) up(ctx context.Context, _ []string) error {
 		return err
 	}
 	if r.foreground {
-		return cluster.Run(ctx, opts, func(event cluster.Event) {
-			r.step(event)
-			if event.Ready != nil {
-				r.announce(*event.Ready)
-			}
-		})
+		return r.stay(ctx, opts)
 	}
 	state, err = cluster.Up(ctx, opts, r.step)
 	if err != nil {
 		return fmt.Errorf("start the cluster %s: %w\nnothing of it is left", r.name, err)
 	}
 	r.announce(state)
+	return nil
+}
+
+// stay runs the cluster in this process.
+func (r *runner) stay(ctx context.Context, opts cluster.Options) error {
+	err := cluster.Run(ctx, opts, func(event cluster.Event) {
+		r.step(event)
+		if event.Ready != nil {
+			r.announce(*event.Ready)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("the cluster %s is gone: %w", r.name, err)
+	}
+	fmt.Fprintf(r.err, "cluster %s is gone\n", r.name)
 	return nil
 }
 
@@ -99,11 +109,10 @@ func (r *runner) status(ctx context.Context, _ []string) error {
 
 func (r *runner) describe(state cluster.State) {
 	fmt.Fprintf(r.out, "%-12s %s\n%-12s %s\n%-12s %s\n", "name", r.name, "phase", state.Phase, "directory", state.Dir)
-	switch state.Phase {
-	case cluster.Absent:
-		return
-	case cluster.Dead:
+	if state.Phase == cluster.Dead {
 		fmt.Fprintln(r.out, "its supervisor was killed; \"down\" removes what is left, \"up\" does so and starts anew")
+	}
+	if state.Phase == cluster.Dead || state.Phase == cluster.Absent {
 		return
 	}
 	fmt.Fprintf(r.out, "%-12s %s\n%-12s %s\n%-12s %d\n", "kubernetes", state.Version, "server", state.Server, "gpu nodes", state.GPUNodes)

@@ -1,15 +1,19 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build weirkube
+
+// Kubernetes is tested upstream with these runtime defaults; its own go.mod asks for them.
+//go:debug default=go1.26
+
 // Weirkube is a Kubernetes control plane in one file: it is linked once and then runs as any of its components,
 // chosen by the name it was started under (a symbolic link) or else by its first argument.
 //
 // Each component is upstream's own command, unchanged. One program instead of seven saves most of the link time and
 // six copies of the same code on disk.
+//
+// The build tag keeps "go vet ./..." and "go test ./..." from working through all of Kubernetes.
 package main
-
-// Kubernetes is tested upstream with these runtime defaults; its own go.mod asks for them.
-//go:debug default=go1.26
 
 import (
 	"fmt"

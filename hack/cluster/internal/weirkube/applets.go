@@ -1,6 +1,8 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build weirkube
+
 package main
 
 import (
