@@ -1,0 +1,132 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	helper "github.com/fluxcd/pkg/runtime/controller"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	"github.com/weir-gitops/weir/pkg/app"
+	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/source-controller/internal/controller/gitrepository"
+	"github.com/weir-gitops/weir/source-controller/internal/leader"
+	"github.com/weir-gitops/weir/source-controller/internal/server"
+	"github.com/weir-gitops/weir/source-controller/internal/storage"
+)
+
+const name = "source-controller"
+
+// Scheme knows every kind that the controller handles as a Go type.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(sourcev1.AddToScheme(scheme))
+	return scheme
+}
+
+// Run runs the controller until ctx ends.
+func Run(ctx context.Context, o *Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	a, err := app.New(app.Settings{
+		Name:       name,
+		Scheme:     Scheme(),
+		Owned:      []client.Object{&sourcev1.GitRepository{}},
+		Finalizers: []string{sourcev1.SourceFinalizer},
+	}, &o.Options)
+	if err != nil {
+		return err
+	}
+	artifacts, err := setupStorage(a, o)
+	if err != nil {
+		return err
+	}
+	if err := setupLeader(ctx, a, o); err != nil {
+		return err
+	}
+	if err := setupGitRepository(ctx, a, o, artifacts); err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// setupStorage opens the storage and serves it.
+func setupStorage(a *app.App, o *Options) (*storage.Storage, error) {
+	host, err := o.host()
+	if err != nil {
+		return nil, err
+	}
+	artifacts, err := storage.New(storage.Options{
+		Path:             o.StoragePath,
+		Host:             host,
+		RetentionTTL:     o.RetentionTTL,
+		RetentionRecords: o.RetentionRecords,
+		Digest:           o.Digest,
+		MaxSize:          o.ArtifactMaxSize,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--storage-path or --artifact-digest-algo: %w", err)
+	}
+	return artifacts, a.Manager.Add(server.New(o.StorageAddr, artifacts, a.Log.WithName("artifacts"), nil))
+}
+
+// setupLeader marks the own pod while it leads, if there is one.
+func setupLeader(ctx context.Context, a *app.App, o *Options) error {
+	if o.Pod == "" || o.PodNamespace == "" {
+		return nil
+	}
+	pod := types.NamespacedName{Namespace: o.PodNamespace, Name: o.Pod}
+	marker := leader.NewMarker(a.Manager.GetClient(), pod, a.Log.WithName("leader"))
+	if err := marker.Unmark(ctx); err != nil {
+		return fmt.Errorf("take back the leader label of an earlier process: %w", err)
+	}
+	return a.Manager.Add(marker)
+}
+
+func setupGitRepository(ctx context.Context, a *app.App, o *Options, artifacts *storage.Storage) error {
+	objects, err := git.NewStore(o.objects(), o.GitCacheSize, git.Limits{Transfer: o.GitMaxTransfer})
+	if err != nil {
+		return fmt.Errorf("--git-cache-path: %w", err)
+	}
+	c := &gitrepository.Controller{
+		Client:  a.Manager.GetClient(),
+		Store:   reconcile.NewStore(a.Manager.GetClient(), a.Manager.GetAPIReader(), name),
+		Objects: objects,
+		Storage: artifacts,
+		Dialer:  dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)}),
+		Events:  a.Events,
+		Metrics: a.Metrics,
+		Options: gitrepository.Options{
+			Algorithms: git.Algorithms{KeyExchange: o.SSHKexAlgos, HostKey: o.SSHHostKeyAlgos},
+			Jitter:     o.Jittered(),
+		},
+	}
+	return c.SetupWithManager(a.Manager, controller.TypedOptions[ctrl.Request]{
+		RateLimiter: helper.GetRateLimiter(o.RateLimiter),
+	})
+}
+
+// apiServers are the addresses that the API server is known by: the one in
+// use, and the one that every pod is told.
+func apiServers(a *app.App) []string {
+	hosts := []string{a.Config.Host}
+	if host, port := env("KUBERNETES_SERVICE_HOST", ""), env("KUBERNETES_SERVICE_PORT", "443"); host != "" {
+		hosts = append(hosts, net.JoinHostPort(host, port))
+	}
+	return hosts
+}

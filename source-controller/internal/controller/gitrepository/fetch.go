@@ -1,0 +1,130 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gitrepository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/pkg/redact"
+)
+
+// Reasons of failures that Flux's API module has no constants for.
+const (
+	emptyRepositoryReason = "EmptyGitRepository"
+	newRevisionReason     = "NewRevision"
+)
+
+// connect reads the credentials and fills remote.
+func (c *Controller) connect(ctx context.Context, s *scope) error {
+	remote, err := c.remoteOf(ctx, s)
+	if err != nil {
+		return s.fetchFailed(sourcev1.AuthenticationFailedReason, err)
+	}
+	s.remote = remote
+	return nil
+}
+
+func (c *Controller) remoteOf(ctx context.Context, s *scope) (*git.Remote, error) {
+	u, err := git.ParseURL(s.obj.Spec.URL)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := c.secret(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := git.AuthFor(u, secret)
+	if err == nil {
+		var remote *git.Remote
+		if remote, err = git.NewRemote(s.obj.Spec.URL, auth, c.Dialer, c.Options.Algorithms); err == nil {
+			return remote, nil
+		}
+	}
+	return nil, fmt.Errorf("failed to configure authentication options: %w", err)
+}
+
+// secret returns the data of the Secret that the spec names, or nil.
+func (c *Controller) secret(ctx context.Context, s *scope) (map[string][]byte, error) {
+	ref := s.obj.Spec.SecretRef
+	if ref == nil {
+		return nil, nil
+	}
+	secret := &corev1.Secret{}
+	err := c.Client.Get(ctx, client.ObjectKey{Namespace: s.obj.Namespace, Name: ref.Name}, secret)
+	if apierrors.IsNotFound(err) {
+		err = errors.New("it does not exist")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("failed to get secret '%s/%s': %w", s.obj.Namespace, ref.Name, err)
+	}
+	return secret.Data, nil
+}
+
+// resolve asks the remote what the reference stands for and fills target.
+func (c *Controller) resolve(ctx context.Context, s *scope) (err error) {
+	limited, cancel := context.WithTimeout(ctx, s.timeout())
+	defer cancel()
+	s.target, err = c.Objects.Resolve(limited, s.remote, referenceOf(s.obj.Spec.Reference))
+	if err != nil {
+		return s.gitFailed(err)
+	}
+	if !s.current() {
+		return s.outdated(ctx)
+	}
+	conditions.Delete(s.obj, sourcev1.FetchFailedCondition)
+	conditions.Delete(s.obj, sourcev1.ArtifactOutdatedCondition)
+	return nil
+}
+
+func referenceOf(ref *sourcev1.GitRepositoryRef) git.Reference {
+	if ref == nil {
+		return git.Reference{}
+	}
+	return git.Reference{Commit: ref.Commit, Name: ref.Name, SemVer: ref.SemVer, Tag: ref.Tag, Branch: ref.Branch}
+}
+
+// outdated shows that another artifact is about to be built.
+func (s *scope) outdated(ctx context.Context) error {
+	message := fmt.Sprintf("new upstream revision '%s'", s.target.Revision)
+	if s.obj.Status.Artifact.HasRevision(s.target.Revision) {
+		message = "spec.ignore has changed"
+	}
+	if s.obj.Status.Artifact != nil {
+		conditions.MarkTrue(s.obj, sourcev1.ArtifactOutdatedCondition, newRevisionReason, "%s", message)
+	}
+	reconcile.MarkProgressing(s.obj, fluxmeta.ProgressingReason, "building artifact: "+message)
+	return s.patcher.Status(ctx)
+}
+
+// gitFailed is fetchFailed for errors of conversations with a remote.
+func (s *scope) gitFailed(err error) error {
+	switch {
+	case errors.Is(err, git.ErrEmpty):
+		return s.fetchFailed(emptyRepositoryReason, err)
+	case errors.Is(err, git.ErrAuthentication):
+		return s.fetchFailed(sourcev1.AuthenticationFailedReason, checkoutError(err))
+	}
+	return s.fetchFailed(sourcev1.GitOperationFailedReason, checkoutError(err))
+}
+
+func checkoutError(err error) error {
+	return fmt.Errorf("failed to checkout and determine revision: %w", err)
+}
+
+// fetchFailed records that the remote could not be observed.
+func (s *scope) fetchFailed(reason string, err error) error {
+	conditions.MarkTrue(s.obj, sourcev1.FetchFailedCondition, reason, "%s", redact.Error(err))
+	return reconcile.Fail(reason, err)
+}
