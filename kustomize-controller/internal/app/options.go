@@ -1,0 +1,68 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app is kustomize-controller as a process: its flags, and how its
+// parts are put together.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/weir-gitops/weir/pkg/app"
+)
+
+// Options are the settings of kustomize-controller; flags and defaults are
+// Flux's where Flux has them.
+type Options struct {
+	app.Options
+
+	ConcurrentSSA         int
+	RequeueDependency     time.Duration
+	NoRemoteBases         bool
+	NoCrossNamespaceRefs  bool
+	DefaultServiceAccount string
+	OverrideManagers      []string
+	AcceptFluxCRDs        bool
+	AllowLocalSources     bool
+
+	HTTPRetry         int
+	ArtifactPath      string
+	ArtifactCacheSize int64
+	ArtifactMaxSize   int64
+	BuildCacheSize    int64
+}
+
+// Bind defines the flags.
+func (o *Options) Bind(fs *pflag.FlagSet) {
+	o.Options.Bind(fs, 4)
+	fs.IntVar(&o.ConcurrentSSA, "concurrent-ssa", 4, "How many requests one Kustomization may have under way while it is applied.")
+	fs.DurationVar(&o.RequeueDependency, "requeue-dependency", 30*time.Second, "When to look again at a source or dependency that is not ready; events come sooner.")
+	fs.BoolVar(&o.NoRemoteBases, "no-remote-bases", false, "Refuse kustomizations that refer to bases outside their source.")
+	fs.BoolVar(&o.NoCrossNamespaceRefs, "no-cross-namespace-refs", false, "Refuse references to objects in other namespaces.")
+	fs.StringVar(&o.DefaultServiceAccount, "default-service-account", "", "The service account that acts for Kustomizations which name none.")
+	fs.StringArrayVar(&o.OverrideManagers, "override-manager", nil, "A field manager whose fields are taken over; may be given more than once.")
+	fs.BoolVar(&o.AcceptFluxCRDs, "accept-flux-crds", false, "Reconcile even if the live CRD is Flux's, which drops the fields that Weir adds.")
+	fs.BoolVar(&o.AllowLocalSources, "allow-local-sources", false, "Allow artifacts from loopback addresses and from the API server's.")
+	fs.IntVar(&o.HTTPRetry, "http-retry", 9, "How often the download of an artifact is tried again.")
+	fs.StringVar(&o.ArtifactPath, "artifact-path", os.TempDir(), "The directory for unpacked artifacts. It may be emptied at any time.")
+	fs.Int64Var(&o.ArtifactCacheSize, "artifact-cache-size", 1<<30, "How many bytes of unpacked artifacts are kept.")
+	fs.Int64Var(&o.ArtifactMaxSize, "artifact-max-size", 512<<20, "How many bytes one artifact may have, packed or unpacked.")
+	fs.Int64Var(&o.BuildCacheSize, "build-cache-size", 64<<20, "How many bytes of built objects are kept in memory; negative keeps none.")
+}
+
+// Validate reports every setting that cannot work.
+func (o *Options) Validate() error {
+	errs := []error{o.Options.Validate()}
+	if o.ConcurrentSSA < 1 {
+		errs = append(errs, fmt.Errorf("--concurrent-ssa must be at least 1, got %d", o.ConcurrentSSA))
+	}
+	if o.HTTPRetry < 0 {
+		errs = append(errs, fmt.Errorf("--http-retry must not be negative, got %d", o.HTTPRetry))
+	}
+	return errors.Join(errs...)
+}

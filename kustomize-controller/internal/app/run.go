@@ -1,0 +1,128 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+
+	helper "github.com/fluxcd/pkg/runtime/controller"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/dynamic"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
+	"github.com/weir-gitops/weir/pkg/app"
+	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/artifact"
+	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+const name = "kustomize-controller"
+
+// Scheme knows every kind that the controller handles as a Go type.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(apiextensionsv1.AddToScheme(scheme))
+	utilruntime.Must(sourcev1.AddToScheme(scheme))
+	utilruntime.Must(kustomizev1.AddToScheme(scheme))
+	return scheme
+}
+
+// Run runs the controller until ctx ends.
+func Run(ctx context.Context, o *Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	a, err := app.New(app.Settings{
+		Name:       name,
+		Scheme:     Scheme(),
+		Owned:      []client.Object{&kustomizev1.Kustomization{}},
+		Finalizers: []string{kustomizev1.Finalizer},
+	}, &o.Options)
+	if err != nil {
+		return err
+	}
+	if !o.AcceptFluxCRDs {
+		if err := app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, kustomization.CRDName, "v1", "spec", "weir"); err != nil {
+			return err
+		}
+	}
+	if err := setup(ctx, a, o); err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// setup puts the controller together.
+func setup(ctx context.Context, a *app.App, o *Options) error {
+	client, mapper := a.Manager.GetClient(), a.Manager.GetRESTMapper()
+	dynamicClient, err := dynamic.NewForConfig(a.Config)
+	if err != nil {
+		return fmt.Errorf("make the client for watches: %w", err)
+	}
+	artifacts, err := newArtifacts(ctx, a, o)
+	if err != nil {
+		return err
+	}
+	waker := &kustomization.Waker{}
+	c := &kustomization.Controller{
+		Client: client,
+		Live:   a.Manager.GetAPIReader(),
+		Store:  reconcile.NewStore(client, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
+		Engine: apply.NewEngine(ctx, apply.Config{
+			Watch: watch.Config{
+				Client: dynamicClient,
+				Mapper: mapper,
+				Labels: kustomization.Labels,
+				Managers: watch.Managers{
+					Self:     kustomizev1.FieldManager,
+					TakeOver: apply.TakeOver(kustomizev1.FieldManager, o.OverrideManagers...),
+				},
+				Log: a.Log.WithName("watch"),
+			},
+			Keys:        kustomization.Keys,
+			Wake:        waker.Wake,
+			Concurrency: o.ConcurrentSSA,
+		}),
+		Tenants:   tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager),
+		Artifacts: artifacts,
+		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, CacheBytes: o.BuildCacheSize}),
+		Events:    a.Events,
+		Metrics:   a.Metrics,
+		Options: kustomization.Options{
+			Namespace:             o.Namespace,
+			RequeueDependency:     o.RequeueDependency,
+			NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
+			DefaultServiceAccount: o.DefaultServiceAccount,
+			Jitter:                o.Jittered(),
+		},
+	}
+	return c.SetupWithManager(ctx, a.Manager, waker, controller.TypedOptions[ctrl.Request]{
+		RateLimiter: helper.GetRateLimiter(o.RateLimiter),
+	})
+}
+
+// newArtifacts returns the cache of artifacts, which come through the one
+// dialer: their URLs stand in objects that others write.
+func newArtifacts(ctx context.Context, a *app.App, o *Options) (*artifact.Cache, error) {
+	dialer := dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, a.Config.Host)})
+	httpClient, err := dialer.HTTP(dial.Client{})
+	if err != nil {
+		return nil, fmt.Errorf("make the client for artifacts: %w", err)
+	}
+	return artifact.NewCache(o.ArtifactPath, o.ArtifactCacheSize, artifact.NewFetcher(httpClient, o.HTTPRetry, o.ArtifactMaxSize))
+}

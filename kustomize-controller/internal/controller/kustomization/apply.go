@@ -1,0 +1,164 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+// Labels that every applied object carries.
+var Labels = watch.Labels{Name: kustomizev1.OwnerNameLabel, Namespace: kustomizev1.OwnerNamespaceLabel}
+
+// Keys by which applied objects ask for special treatment.
+var Keys = apply.Keys{
+	Reconcile: kustomizev1.ReconcileAnnotation,
+	Prune:     kustomizev1.PruneAnnotation,
+	Policy:    kustomizev1.SSAAnnotation,
+	Force:     kustomizev1.ForceAnnotation,
+}
+
+// stageTimeout is how long an apply waits for a new namespace or definition,
+// and for an object that it recreates to go away.
+const stageTimeout = time.Minute
+
+// impersonate finds the client that acts as the tenant.
+func (c *Controller) impersonate(_ context.Context, s *scope) error {
+	name := s.obj.Spec.ServiceAccountName
+	if name == "" {
+		name = c.Options.DefaultServiceAccount
+	}
+	client, err := c.Tenants.For(s.obj.Namespace, name)
+	if err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	s.client = client
+	return nil
+}
+
+// apply makes the cluster equal to what was built, and has it watched.
+func (c *Controller) apply(ctx context.Context, s *scope) error {
+	s.targets = targets(s.obj)
+	if !s.full {
+		return nil
+	}
+	desired, err := apply.Prepare(s.objects, s.owner(), Labels, Keys)
+	if err != nil {
+		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
+	}
+	watched := s.after.Union(s.before)
+	if err := c.Engine.Watch(ctx, s.set, watched, s.targets); err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	options := c.applyOptions(s)
+	options.BeforeWrite = func(ctx context.Context) error { return s.announce(ctx) }
+	s.changes, err = c.Engine.Apply(ctx, s.set, desired, options)
+	c.applied(s)
+	if err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	// Kinds that this very apply has defined can be watched now.
+	if err := c.Engine.Watch(ctx, s.set, watched, s.targets); err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	return nil
+}
+
+func (c *Controller) applyOptions(s *scope) apply.Options {
+	return apply.Options{
+		Client:       s.client,
+		Force:        s.obj.Spec.Force,
+		Completed:    func(ref inventory.Ref, digest string) bool { return completed(s.obj, ref, digest) != nil },
+		StageTimeout: stageTimeout,
+	}
+}
+
+// announce writes, before the first object is, what this reconcile is about to
+// answer for: whatever happens from here on, nothing that it applies is
+// forgotten.
+func (s *scope) announce(ctx context.Context) error {
+	writeInventory(s.obj, s.after.Union(s.before))
+	reconcile.MarkProgressing(s.obj, kustomizev1.ProgressingReason, "Applying revision "+s.artifact.Revision)
+	if err := s.patcher.Status(ctx); err != nil {
+		return fmt.Errorf("write the inventory before the first object: %w", err)
+	}
+	return nil
+}
+
+// prune deletes what the source no longer has, and settles the inventory.
+func (c *Controller) prune(ctx context.Context, s *scope) error {
+	if !s.full {
+		return nil
+	}
+	left := inventory.Inventory{}
+	var err error
+	if s.obj.Spec.Prune {
+		var deleted []inventory.Ref
+		deleted, left, err = c.Engine.Prune(ctx, s.before.Minus(s.after), apply.PruneOptions{Client: s.client, Owner: s.owner()})
+		c.pruned(s, deleted)
+	}
+	settled := s.after.Union(left)
+	writeInventory(s.obj, settled)
+	s.set.Retain(settled)
+	if err != nil {
+		return reconcile.Fail(kustomizev1.PruneFailedReason, err)
+	}
+	s.written = true
+	s.memory.applied = s.memory.tried
+	s.memory.waitSince, s.memory.illSince = s.now, time.Time{}
+	if err := c.Engine.Watch(ctx, s.set, settled, s.targets); err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	return nil
+}
+
+// correct puts back what somebody else has changed since the last apply. It
+// comes before everything that can fail: while a new revision cannot be
+// applied, the last one still holds.
+func (c *Controller) correct(ctx context.Context, s *scope) error {
+	if !s.set.Known() {
+		return nil
+	}
+	drifted, err := c.Engine.Drifted(ctx, s.set, s.client)
+	if err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	if len(drifted) > 0 {
+		options := c.applyOptions(s)
+		options.Insist = !s.now.Before(s.memory.nextFull)
+		s.drift, err = c.Engine.Correct(ctx, s.set, drifted, options)
+		c.corrected(s)
+	}
+	s.markDrifted(s.set.Settled(s.now))
+	if err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	return nil
+}
+
+// targets are the objects of spec.healthChecks; with spec.wait they do not
+// count, since every object does.
+func targets(obj *kustomizev1.Kustomization) []watch.Target {
+	if obj.Spec.Wait {
+		return nil
+	}
+	list := make([]watch.Target, 0, len(obj.Spec.HealthChecks))
+	for _, check := range obj.Spec.HealthChecks {
+		list = append(list, watch.Target{
+			GVK:            schema.FromAPIVersionAndKind(check.APIVersion, check.Kind),
+			NamespacedName: types.NamespacedName{Namespace: check.Namespace, Name: check.Name},
+		})
+	}
+	return list
+}

@@ -1,0 +1,104 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/inventory"
+)
+
+// Keys of the metadata of events, besides those that Flux's tools know.
+const (
+	revisionKey       = "kustomize.toolkit.fluxcd.io/revision"
+	originRevisionKey = "kustomize.toolkit.fluxcd.io/originRevision"
+	commitStatusKey   = "kustomize.toolkit.fluxcd.io/commit_status"
+)
+
+// maxListed is how many objects one event names.
+const maxListed = 20
+
+func (c *Controller) event(s *scope, eventType, reason, message string) {
+	metadata := map[string]string{}
+	if s.artifact != nil {
+		metadata[revisionKey] = s.artifact.Revision
+		if origin := s.artifact.Metadata["org.opencontainers.image.revision"]; origin != "" {
+			metadata[originRevisionKey] = origin
+		}
+	}
+	if reason == kustomizev1.ReconciliationSucceededReason {
+		metadata[commitStatusKey] = "update"
+	}
+	c.Events.AnnotatedEventf(s.obj, nil, metadata, eventType, reason, "Reconcile", "%s", message)
+}
+
+// applied tells which objects the apply has changed.
+func (c *Controller) applied(s *scope) {
+	var lines []string
+	for _, change := range s.changes {
+		if change.Action != apply.Unchanged && change.Action != apply.Skipped {
+			lines = append(lines, change.String())
+		}
+	}
+	if len(lines) > 0 {
+		c.event(s, corev1.EventTypeNormal, kustomizev1.ProgressingReason, abridge(lines))
+	}
+}
+
+// pruned tells which objects were deleted.
+func (c *Controller) pruned(s *scope, deleted []inventory.Ref) {
+	if len(deleted) == 0 {
+		return
+	}
+	lines := make([]string, len(deleted))
+	for i, ref := range deleted {
+		lines[i] = ref.String() + " deleted"
+	}
+	c.event(s, corev1.EventTypeNormal, kustomizev1.ProgressingReason, abridge(lines))
+}
+
+// corrected tells what somebody changed by hand, who that was as far as the
+// API server knows, and that it was put back.
+func (c *Controller) corrected(s *scope) {
+	for _, correction := range s.drift.Corrected {
+		what := "was gone; created again"
+		if !correction.Created {
+			what = "was changed; put back"
+		}
+		var details []string
+		for _, contender := range correction.Contenders {
+			details = append(details, contender.String())
+		}
+		message := fmt.Sprintf("%s %s", correction.Ref, what)
+		if len(details) > 0 {
+			message += ": " + abridgeWith(details, ", ")
+		}
+		c.event(s, corev1.EventTypeNormal, kustomizev1.DriftCorrectedReason, message)
+	}
+}
+
+// succeeded tells that a revision has become ready.
+func (c *Controller) succeeded(s *scope) {
+	c.event(s, corev1.EventTypeNormal, kustomizev1.ReconciliationSucceededReason,
+		fmt.Sprintf("Reconciliation finished, next run in %s", s.obj.Spec.Interval.Duration))
+}
+
+// failed tells why a revision is not ready.
+func (c *Controller) failed(s *scope, reason, message string) {
+	c.event(s, corev1.EventTypeWarning, reason, message)
+}
+
+func abridge(lines []string) string { return abridgeWith(lines, "\n") }
+
+func abridgeWith(lines []string, separator string) string {
+	if rest := len(lines) - maxListed; rest > 0 {
+		lines = append(lines[:maxListed:maxListed], fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(lines, separator)
+}

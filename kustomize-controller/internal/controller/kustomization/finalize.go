@@ -1,0 +1,122 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/apply"
+)
+
+// CRDName is the name of the definition of Kustomizations.
+const CRDName = "kustomizations.kustomize.toolkit.fluxcd.io"
+
+// finalize deletes what the Kustomization applied, if its policy says so, and
+// lets it go. Whatever is not certain to be the wish of somebody who deletes
+// just this object deletes nothing.
+func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(s.obj, kustomizev1.Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	going, err := c.uninstalling(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !going && !s.obj.Spec.Suspend {
+		if err := c.deleteApplied(ctx, s); err != nil {
+			c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason, err.Error())
+			return ctrl.Result{}, err
+		}
+	}
+	if err := c.Engine.Forget(ctx, s.owner()); err != nil {
+		return ctrl.Result{}, err
+	}
+	controllerutil.RemoveFinalizer(s.obj, kustomizev1.Finalizer)
+	if err := s.patcher.Metadata(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	c.forget(s.obj.UID)
+	return ctrl.Result{}, nil
+}
+
+// uninstalling reports whether Weir itself is on its way out: then objects of
+// ours are deleted by the hundred, and not one workload may follow.
+func (c *Controller) uninstalling(ctx context.Context) (bool, error) {
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	err := c.Live.Get(ctx, client.ObjectKey{Name: CRDName}, crd)
+	if apierrors.IsNotFound(err) || err == nil && !crd.DeletionTimestamp.IsZero() {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("nothing is pruned before it is known whether Weir is being uninstalled: %w", err)
+	}
+	if c.Options.Namespace == "" {
+		return false, nil
+	}
+	namespace := &corev1.Namespace{}
+	err = c.Live.Get(ctx, client.ObjectKey{Name: c.Options.Namespace}, namespace)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("nothing is pruned before it is known whether Weir is being uninstalled: %w", err)
+	}
+	return apierrors.IsNotFound(err) || !namespace.DeletionTimestamp.IsZero(), nil
+}
+
+// deleteApplied carries out spec.deletionPolicy.
+func (c *Controller) deleteApplied(ctx context.Context, s *scope) error {
+	policy := s.obj.GetDeletionPolicy()
+	if policy == kustomizev1.DeletionPolicyOrphan || policy == kustomizev1.DeletionPolicyMirrorPrune && !s.obj.Spec.Prune {
+		return nil
+	}
+	inv, err := readInventory(s.obj)
+	if err != nil || len(inv) == 0 {
+		return err
+	}
+	if err := c.impersonate(ctx, s); err != nil {
+		return err
+	}
+	if gone, err := c.tenantGone(ctx, s); gone || err != nil {
+		return err
+	}
+	deleted, _, err := c.Engine.Prune(ctx, inv, apply.PruneOptions{Client: s.client, Owner: s.owner()})
+	c.pruned(s, deleted)
+	if err != nil {
+		return fmt.Errorf("delete the applied objects: %w", err)
+	}
+	if policy == kustomizev1.DeletionPolicyWaitForTermination {
+		if err := c.Engine.AwaitGone(ctx, deleted, inv, s.client, s.obj.GetTimeout()); err != nil {
+			// As in Flux, the wait has a limit and the deletion goes on.
+			c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason, err.Error())
+		}
+	}
+	return nil
+}
+
+// tenantGone reports that the service account which would delete does not
+// exist any more. Nobody is left with the right to, so the objects stay.
+func (c *Controller) tenantGone(ctx context.Context, s *scope) (bool, error) {
+	name := s.obj.Spec.ServiceAccountName
+	if name == "" {
+		name = c.Options.DefaultServiceAccount
+	}
+	if name == "" {
+		return false, nil
+	}
+	account := &corev1.ServiceAccount{}
+	err := c.Live.Get(ctx, client.ObjectKey{Namespace: s.obj.Namespace, Name: name}, account)
+	if !apierrors.IsNotFound(err) {
+		return false, err
+	}
+	c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason,
+		fmt.Sprintf("service account %s/%s does not exist any more; the applied objects are left in the cluster", s.obj.Namespace, name))
+	return true, nil
+}

@@ -1,0 +1,132 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"k8s.io/apimachinery/pkg/types"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+)
+
+// memory is what the controller keeps of a Kustomization between reconciles.
+// All of it can be lost: then the next reconcile is a full one.
+type memory struct {
+	// tried is the last attempt, applied the last one whose objects were all
+	// written.
+	tried, applied attempt
+	// requestedAt is the last handled value of the request annotation.
+	requestedAt string
+	// nextFull is when the interval is over.
+	nextFull time.Time
+	// failure is what kept the last attempt from being applied. It stays on
+	// show until retryAt.
+	failure error
+	retryAt time.Time
+	// waitSince is when the applied attempt began to wait for its health.
+	waitSince time.Time
+	// wasHealthy is set once the applied attempt was healthy.
+	wasHealthy bool
+	// illSince is when a once healthy attempt fell ill.
+	illSince time.Time
+}
+
+// attempt identifies what is applied: two equal ones build the same objects.
+type attempt struct {
+	generation int64
+	digest     string
+	variables  string
+}
+
+func (c *Controller) remember(uid types.UID) *memory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.memories == nil {
+		c.memories = map[types.UID]*memory{}
+	}
+	m := c.memories[uid]
+	if m == nil {
+		m = &memory{}
+		c.memories[uid] = m
+	}
+	return m
+}
+
+func (c *Controller) forget(uid types.UID) {
+	c.mu.Lock()
+	delete(c.memories, uid)
+	c.mu.Unlock()
+	c.Store.Forget(uid)
+}
+
+// decide tells a full reconcile from one that only looks. An attempt that
+// failed is not repeated before its time, whatever event arrives; what it
+// failed with stays on show.
+func (c *Controller) decide(ctx context.Context, s *scope) error {
+	m, requested := s.memory, s.requestedAt()
+	asked := requested != "" && requested != m.requestedAt && requested != s.obj.Status.LastHandledReconcileAt
+	changed := m.tried.generation != s.obj.Generation || m.tried.digest != s.artifact.Digest
+	retry := m.failure != nil && !s.now.Before(m.retryAt)
+	due := !s.now.Before(m.nextFull)
+	switch {
+	case changed, asked, retry, s.drift.Stale, due && m.failure == nil:
+	case m.failure != nil:
+		return m.failure
+	default:
+		return nil
+	}
+	if requested != "" {
+		m.requestedAt = requested
+		s.obj.Status.LastHandledReconcileAt = requested
+	}
+	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
+	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest}
+	variables, err := c.readVariables(ctx, s.obj)
+	if err != nil {
+		s.full = true
+		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
+	}
+	s.variables = variables
+	m.tried.variables = digestOf(variables)
+	// An interval that finds nothing new has nothing to build: the watches
+	// know every object.
+	s.full = m.tried != m.applied || asked || retry || s.drift.Stale
+	if s.full && m.tried != m.applied {
+		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
+	}
+	return nil
+}
+
+func (s *scope) requestedAt() string {
+	value, _ := fluxmeta.ReconcileAnnotationValue(s.obj.GetAnnotations())
+	return value
+}
+
+func digestOf(variables map[string]string) string {
+	if variables == nil {
+		return ""
+	}
+	data, err := json.Marshal(variables) // keys are sorted
+	if err != nil {
+		return fmt.Sprintf("%p", variables) // never equal: builds anew
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// heldBefore reports whether the status says that this very attempt was
+// applied and healthy, as it may after a restart.
+func (s *scope) heldBefore() bool {
+	return conditions.IsReady(s.obj) && s.obj.Status.ObservedGeneration == s.obj.Generation &&
+		s.obj.Status.LastAppliedRevision == s.artifact.Revision
+}

@@ -1,0 +1,76 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/artifact"
+	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/pkg/watch"
+)
+
+// scope is what the phases of one reconcile share.
+type scope struct {
+	obj     *kustomizev1.Kustomization
+	patcher *reconcile.Patcher
+	memory  *memory
+	set     *apply.Set
+	now     time.Time
+
+	// client acts as the tenant. Filled by impersonate.
+	client *apply.Client
+	// drifted is how many objects were put back. Filled by correct.
+	drift apply.Drift
+	// source and artifact are what is applied. Filled by findSource.
+	source   client.Object
+	artifact *fluxmeta.Artifact
+	// variables to substitute, nil for none. Filled by decide.
+	variables map[string]string
+	// full says that this reconcile builds and applies. Filled by decide.
+	full bool
+	// written says that everything was applied and pruned. Filled by prune.
+	written bool
+	// tree is the unpacked artifact. Filled by fetch, closed at the end.
+	tree *artifact.Tree
+	// objects as built. Filled by build.
+	objects []*unstructured.Unstructured
+	// before is the inventory that the reconcile found. Filled by build.
+	before inventory.Inventory
+	// after is the inventory of what was built. Filled by build.
+	after inventory.Inventory
+	// changes that were made. Filled by apply and prune.
+	changes []apply.Change
+	// recheck is when to look again although all is well. Filled by
+	// checkHealth; zero: at the interval.
+	recheck time.Duration
+	// targets of spec.healthChecks. Filled by apply.
+	targets []watch.Target
+}
+
+func (s *scope) owner() types.NamespacedName {
+	return types.NamespacedName{Namespace: s.obj.Namespace, Name: s.obj.Name}
+}
+
+// close releases what the phases have opened.
+func (s *scope) close() {
+	if s.tree != nil {
+		s.tree.Close()
+	}
+}
+
+func (c *Controller) newScope(obj *kustomizev1.Kustomization, patcher *reconcile.Patcher) *scope {
+	s := &scope{obj: obj, patcher: patcher, now: time.Now()}
+	s.set = c.Engine.Set(s.owner(), obj.UID)
+	s.memory = c.remember(obj.UID)
+	return s
+}

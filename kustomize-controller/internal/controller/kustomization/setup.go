@@ -1,0 +1,140 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"github.com/fluxcd/pkg/runtime/predicates"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+)
+
+// Indexes of Kustomizations in the cache.
+const (
+	bySource     = "spec.sourceRef"
+	byDependency = "spec.dependsOn"
+)
+
+// Waker brings Kustomizations back whose applied objects have changed. It is
+// made before the controller, because the engine needs it, and is connected
+// when the queue exists; what comes before that has nobody to wake.
+type Waker struct {
+	queue atomic.Pointer[queue]
+}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// Wake puts a Kustomization into the queue after the given time.
+func (w *Waker) Wake(name types.NamespacedName, after time.Duration) {
+	if q := w.queue.Load(); q != nil {
+		(*q).AddAfter(reconcile.Request{NamespacedName: name}, after)
+	}
+}
+
+// connect is the source that hands the queue over.
+func (w *Waker) connect(_ context.Context, q queue) error {
+	w.queue.Store(&q)
+	return nil
+}
+
+// SetupWithManager registers the controller, its indexes and its watches.
+func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, waker *Waker, options controller.Options) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &kustomizev1.Kustomization{}, bySource, sourceKeys); err != nil {
+		return err
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &kustomizev1.Kustomization{}, byDependency, dependencyKeys); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("kustomization").
+		For(&kustomizev1.Kustomization{}, builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}))).
+		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(c.consumers), builder.WithPredicates(newArtifact)).
+		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(c.dependents), builder.WithPredicates(newlyReady)).
+		WatchesRawSource(source.Func(waker.connect)).
+		WithOptions(options).
+		Complete(c)
+}
+
+func sourceKeys(obj client.Object) []string {
+	k := obj.(*kustomizev1.Kustomization)
+	return []string{k.Spec.SourceRef.Kind + "/" + k.GetSourceNamespace() + "/" + k.Spec.SourceRef.Name}
+}
+
+func dependencyKeys(obj client.Object) []string {
+	k := obj.(*kustomizev1.Kustomization)
+	var keys []string
+	for _, d := range k.GetDependsOn() {
+		keys = append(keys, dependencyKey(k, d).String())
+	}
+	return keys
+}
+
+// newArtifact passes sources whose artifact is another one than before.
+var newArtifact = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := artifactOf(e.ObjectOld), artifactOf(e.ObjectNew)
+		return after != nil && (before == nil || before.Revision != after.Revision || before.Digest != after.Digest)
+	},
+	DeleteFunc: func(event.DeleteEvent) bool { return false },
+}
+
+func artifactOf(obj client.Object) *fluxmeta.Artifact {
+	if source, ok := obj.(sourcev1.Source); ok {
+		return source.GetArtifact()
+	}
+	return nil
+}
+
+// newlyReady passes Kustomizations that others may have waited for.
+var newlyReady = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.(*kustomizev1.Kustomization), e.ObjectNew.(*kustomizev1.Kustomization)
+		return conditions.IsReady(after) && (!conditions.IsReady(before) ||
+			before.Status.LastAppliedRevision != after.Status.LastAppliedRevision ||
+			before.Status.ObservedGeneration != after.Status.ObservedGeneration)
+	},
+	DeleteFunc: func(event.DeleteEvent) bool { return false },
+}
+
+// consumers are the Kustomizations that apply a source.
+func (c *Controller) consumers(ctx context.Context, obj client.Object) []reconcile.Request {
+	return c.indexed(ctx, bySource, gitRepositoryKind+"/"+obj.GetNamespace()+"/"+obj.GetName())
+}
+
+// dependents are the Kustomizations that wait for another.
+func (c *Controller) dependents(ctx context.Context, obj client.Object) []reconcile.Request {
+	return c.indexed(ctx, byDependency, client.ObjectKeyFromObject(obj).String())
+}
+
+func (c *Controller) indexed(ctx context.Context, index, key string) []reconcile.Request {
+	var list kustomizev1.KustomizationList
+	if err := c.Client.List(ctx, &list, client.MatchingFields{index: key}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list Kustomizations", "index", index, "key", key)
+		return nil
+	}
+	requests := make([]reconcile.Request, len(list.Items))
+	for i := range list.Items {
+		requests[i].NamespacedName = client.ObjectKeyFromObject(&list.Items[i])
+	}
+	return requests
+}

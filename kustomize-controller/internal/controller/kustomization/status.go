@@ -1,0 +1,94 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+)
+
+// finish turns the outcome of the phases into status, event and next run.
+func (c *Controller) finish(ctx context.Context, s *scope, err error) (ctrl.Result, error) {
+	s.remember(err)
+	wasReady := conditions.IsReady(s.obj)
+	result, err := reconcile.Finish(s.obj, err,
+		reconcile.Success{
+			Reason:  kustomizev1.ReconciliationSucceededReason,
+			Message: "Applied revision: " + s.obj.Status.LastAppliedRevision,
+			After:   s.next(),
+		},
+		reconcile.Policy{
+			RetryAfter:            s.retryAfter(),
+			SetObservedGeneration: func(generation int64) { s.obj.Status.ObservedGeneration = generation },
+			Failed:                func(reason, message string) { c.failed(s, reason, message) },
+		})
+	if !wasReady && conditions.IsReady(s.obj) {
+		c.succeeded(s)
+	}
+	return result, err
+}
+
+// remember keeps what stopped a full reconcile before everything was written,
+// so that events in between neither repeat it nor hide it.
+func (s *scope) remember(err error) {
+	if !s.full {
+		return
+	}
+	s.memory.failure = nil
+	if e, ok := errors.AsType[*reconcile.Error](err); ok && !s.written {
+		s.memory.failure = err
+		s.memory.retryAt = s.now.Add(s.obj.GetRetryInterval())
+		if e.Kind == reconcile.KindWaiting {
+			s.memory.retryAt = s.now.Add(e.After)
+		}
+	}
+}
+
+// next is the time until the interval is over, or until health has to be
+// looked at again.
+func (s *scope) next() (after time.Duration) {
+	after = max(s.memory.nextFull.Sub(s.now), 0)
+	if s.recheck > 0 {
+		after = min(after, s.recheck)
+	}
+	return after
+}
+
+// retryAfter is the time until a failed attempt is repeated.
+func (s *scope) retryAfter() time.Duration {
+	if s.memory.failure != nil {
+		return max(s.memory.retryAt.Sub(s.now), 1)
+	}
+	return s.obj.GetRetryInterval()
+}
+
+// markDrifted shows what is left drifted on purpose, and who is to blame.
+func (s *scope) markDrifted(settled bool) {
+	if len(s.drift.Contested) > 0 {
+		texts := make([]string, len(s.drift.Contested))
+		for i, contested := range s.drift.Contested {
+			texts[i] = describeContested(contested)
+		}
+		slices.Sort(texts)
+		conditions.MarkTrue(s.obj, kustomizev1.DriftedCondition, kustomizev1.FieldContestedReason, "%s", strings.Join(texts, "; "))
+		return
+	}
+	if settled {
+		conditions.Delete(s.obj, kustomizev1.DriftedCondition)
+	}
+}
+
+func describeContested(c apply.Contested) string {
+	return c.Ref.String() + " " + c.Path + " is also set by " + c.Manager + ", and put back at every interval; stop one of the two"
+}

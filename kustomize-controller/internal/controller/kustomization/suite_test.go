@@ -1,0 +1,357 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/app"
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+const (
+	deadline  = 60 * time.Second
+	bootstrap = "../../../../bootstrap"
+)
+
+// Shared by the tests of this package: one cluster with Weir's manifests, one
+// server of artifacts, one controller.
+var (
+	cluster    *testkit.Cluster
+	kube       client.Client
+	artifacts  *artifactServer
+	controller *process
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(testkit.Main(m, func(c *testkit.Cluster) {
+		if err := setup(c); err != nil {
+			fmt.Fprintln(os.Stderr, "set up the tests:", err)
+			os.Exit(1)
+		}
+	}, testkit.WithGPUNodes(1)))
+}
+
+func setup(c *testkit.Cluster) error {
+	cluster = c
+	ctx := context.Background()
+	out, err := exec.CommandContext(ctx, filepath.Join(c.Assets(), "kubectl"), "--kubeconfig", c.Kubeconfig(),
+		"apply", "--server-side", "--force-conflicts", "-k", bootstrap).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("apply bootstrap: %w: %s", err, out)
+	}
+	if kube, err = client.New(c.Config(), client.Options{Scheme: app.Scheme()}); err != nil {
+		return err
+	}
+	account, err := c.ServiceAccountConfig(ctx, "weir-system", "kustomize-controller")
+	if err != nil {
+		return err
+	}
+	kubeconfig := filepath.Join(filepath.Dir(c.Kubeconfig()), "kustomize-controller.kubeconfig")
+	if err := testkit.WriteKubeconfig(account, kubeconfig); err != nil {
+		return err
+	}
+	if err := os.Setenv("KUBECONFIG", kubeconfig); err != nil {
+		return err
+	}
+	artifacts = newArtifactServer()
+	controller = startController()
+	return nil
+}
+
+// process is a running controller.
+type process struct {
+	cancel context.CancelFunc
+	done   chan error
+	dir    string
+}
+
+// startController runs the controller with the token of its own service
+// account, as it ships.
+func startController(flags ...string) *process {
+	dir, err := os.MkdirTemp("", "weir-test-")
+	if err != nil {
+		panic(err)
+	}
+	o := &app.Options{}
+	fs := pflag.NewFlagSet("test", pflag.PanicOnError)
+	o.Bind(fs)
+	_ = fs.Parse(append([]string{
+		"--metrics-addr=0", "--health-addr=0", "--runtime-namespace=weir-system", "--allow-local-sources",
+		"--artifact-path=" + dir, "--requeue-dependency=2s", "--http-retry=0", "--log-level=error",
+	}, flags...))
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &process{cancel: cancel, done: make(chan error, 1), dir: dir}
+	go func() { p.done <- app.Run(ctx, o) }()
+	return p
+}
+
+// stop ends the controller and waits until it is gone.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.cancel()
+	if err := <-p.done; err != nil {
+		t.Errorf("the controller ended with %v", err)
+	}
+	_ = exec.Command("chmod", "-R", "u+w", p.dir).Run()
+	_ = os.RemoveAll(p.dir)
+}
+
+// artifactServer serves the artifacts of all test sources.
+type artifactServer struct {
+	*httptest.Server
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+func newArtifactServer() *artifactServer {
+	s := &artifactServer{files: map[string][]byte{}}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		body, ok := s.files[r.URL.Path]
+		s.mu.Unlock()
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(body)
+	}))
+	return s
+}
+
+func (s *artifactServer) put(body []byte) *fluxmeta.Artifact {
+	sum := sha256.Sum256(body)
+	digest := hex.EncodeToString(sum[:])
+	s.mu.Lock()
+	s.files["/"+digest+".tar.gz"] = body
+	s.mu.Unlock()
+	return &fluxmeta.Artifact{
+		URL: s.URL + "/" + digest + ".tar.gz", Path: digest + ".tar.gz", Digest: "sha256:" + digest,
+		Revision: "main@sha1:" + digest[:40], LastUpdateTime: metav1.Now(),
+	}
+}
+
+// suite is one test with a namespace and a source of its own.
+type suite struct {
+	*testing.T
+	ns string
+}
+
+func newSuite(t *testing.T) *suite {
+	t.Helper()
+	s := &suite{T: t, ns: "test-" + rand.String(8)}
+	s.must(kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.ns}}))
+	s.must(kube.Create(t.Context(), &sourcev1.GitRepository{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "repo"},
+		Spec:       sourcev1.GitRepositorySpec{URL: "https://git.example/repo", Interval: metav1.Duration{Duration: time.Hour}},
+	}))
+	return s
+}
+
+func (s *suite) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// push publishes files as the source's next revision, and returns it. $NS in
+// them stands for the namespace.
+func (s *suite) push(files map[string]string) string {
+	s.Helper()
+	var buf bytes.Buffer
+	zip := gzip.NewWriter(&buf)
+	archive := tar.NewWriter(zip)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		content := []byte(strings.ReplaceAll(files[name], "$NS", s.ns))
+		s.must(archive.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content)), Typeflag: tar.TypeReg}))
+		_, err := archive.Write(content)
+		s.must(err)
+	}
+	s.must(errors.Join(archive.Close(), zip.Close()))
+	artifact := artifacts.put(buf.Bytes())
+	repo := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "repo"}}
+	s.must(kube.Get(s.Context(), client.ObjectKeyFromObject(repo), repo))
+	repo.Status.Artifact = artifact
+	conditions.MarkTrue(repo, fluxmeta.ReadyCondition, "Succeeded", "stored artifact")
+	s.must(kube.Status().Update(s.Context(), repo))
+	return artifact.Revision
+}
+
+// create makes a Kustomization of the source; change may adjust it.
+func (s *suite) create(name string, change ...func(*kustomizev1.Kustomization)) {
+	s.Helper()
+	obj := &kustomizev1.Kustomization{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: name},
+		Spec: kustomizev1.KustomizationSpec{
+			Interval:  metav1.Duration{Duration: time.Hour},
+			Prune:     true,
+			SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "repo"},
+		},
+	}
+	for _, f := range change {
+		f(obj)
+	}
+	s.must(kube.Create(s.Context(), obj))
+	s.Cleanup(func() { s.delete(name) })
+}
+
+// delete deletes a Kustomization and waits until it is gone.
+func (s *suite) delete(name string) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	obj := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: name}}
+	s.must(client.IgnoreNotFound(kube.Delete(ctx, obj)))
+	s.poll(ctx, "Kustomization "+name+" is gone", func() bool {
+		return apierrors.IsNotFound(kube.Get(ctx, client.ObjectKeyFromObject(obj), obj))
+	})
+}
+
+func (s *suite) get(name string) *kustomizev1.Kustomization {
+	s.Helper()
+	obj := &kustomizev1.Kustomization{}
+	s.must(kube.Get(s.Context(), client.ObjectKey{Namespace: s.ns, Name: name}, obj))
+	return obj
+}
+
+// edit changes a Kustomization.
+func (s *suite) edit(name string, change func(*kustomizev1.Kustomization)) {
+	s.Helper()
+	obj := s.get(name)
+	before := obj.DeepCopy()
+	change(obj)
+	s.must(kube.Patch(s.Context(), obj, client.MergeFrom(before)))
+}
+
+// await waits until a Kustomization is as wanted, and returns it.
+func (s *suite) await(name, what string, wanted func(*kustomizev1.Kustomization) bool) *kustomizev1.Kustomization {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), deadline)
+	defer cancel()
+	var obj *kustomizev1.Kustomization
+	s.pollWith(ctx, "Kustomization "+name+" "+what, func() bool {
+		obj = s.get(name)
+		return wanted(obj)
+	}, func() string {
+		out, _ := yaml.Marshal(obj.Status)
+		return string(out)
+	})
+	return obj
+}
+
+// awaitReady waits until a Kustomization has applied a revision.
+func (s *suite) awaitReady(name, revision string) *kustomizev1.Kustomization {
+	s.Helper()
+	return s.await(name, "is ready with "+revision, func(k *kustomizev1.Kustomization) bool {
+		return conditions.IsReady(k) && k.Status.ObservedGeneration == k.Generation && k.Status.LastAppliedRevision == revision
+	})
+}
+
+// awaitFailure waits until a Kustomization is not ready for a reason, and
+// returns the message.
+func (s *suite) awaitFailure(name, reason string) string {
+	s.Helper()
+	obj := s.await(name, "fails with "+reason, func(k *kustomizev1.Kustomization) bool {
+		return conditions.IsFalse(k, fluxmeta.ReadyCondition) && conditions.GetReason(k, fluxmeta.ReadyCondition) == reason
+	})
+	return conditions.GetMessage(obj, fluxmeta.ReadyCondition)
+}
+
+func (s *suite) poll(ctx context.Context, what string, done func() bool) {
+	s.Helper()
+	s.pollWith(ctx, what, done, func() string { return "" })
+}
+
+func (s *suite) pollWith(ctx context.Context, what string, done func() bool, state func() string) {
+	s.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			s.Fatalf("not within %s: %s\n%s", deadline, what, state())
+		case <-tick.C:
+		}
+	}
+}
+
+// eventually waits until something holds.
+func (s *suite) eventually(what string, done func() bool) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), deadline)
+	defer cancel()
+	s.poll(ctx, what, done)
+}
+
+// live reads an object such as "v1/ConfigMap", or returns nil.
+func (s *suite) live(kind, name string) *unstructured.Unstructured {
+	s.Helper()
+	obj := newObject(kind)
+	err := kube.Get(s.Context(), client.ObjectKey{Namespace: s.ns, Name: name}, obj)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	s.must(err)
+	return obj
+}
+
+// patch changes an object by hand, as the given field manager.
+func (s *suite) patch(by, kind, name, body string) {
+	s.Helper()
+	obj := newObject(kind)
+	obj.SetNamespace(s.ns)
+	obj.SetName(name)
+	data, err := yaml.YAMLToJSON([]byte(body))
+	s.must(err)
+	s.must(kube.Patch(s.Context(), obj, client.RawPatch("application/merge-patch+json", data), client.FieldOwner(by)))
+}
+
+func newObject(kind string) *unstructured.Unstructured {
+	at := strings.LastIndexByte(kind, '/')
+	obj := &unstructured.Unstructured{}
+	obj.SetAPIVersion(kind[:at])
+	obj.SetKind(kind[at+1:])
+	return obj
+}
+
+// field returns the string at a path of an object, or "".
+func field(obj *unstructured.Unstructured, path ...string) string {
+	if obj == nil {
+		return ""
+	}
+	value, _, _ := unstructured.NestedString(obj.Object, path...)
+	return value
+}

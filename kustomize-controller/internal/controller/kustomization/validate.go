@@ -1,0 +1,68 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+)
+
+// validate stalls on what no retry can help: fields that this version of the
+// controller does not implement, and references that it forbids. It never
+// ignores a field.
+func (c *Controller) validate(_ context.Context, s *scope) error {
+	if fields := unsupported(s.obj); len(fields) > 0 {
+		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason,
+			fmt.Errorf("this version of kustomize-controller does not implement %s; remove what is set there", strings.Join(fields, ", ")))
+	}
+	if !c.Options.NoCrossNamespaceRefs {
+		return nil
+	}
+	if err := crossNamespace(s.obj); err != nil {
+		return reconcile.Stalled(kustomizev1.AccessDeniedReason, err)
+	}
+	return nil
+}
+
+// unsupported lists the fields that are set and not implemented.
+func unsupported(obj *kustomizev1.Kustomization) []string {
+	spec := obj.Spec
+	set := map[string]bool{
+		"spec.decryption":       spec.Decryption != nil,
+		"spec.kubeConfig":       spec.KubeConfig != nil,
+		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
+		"spec.ignore":           len(spec.Ignore) > 0,
+		"spec.dependsOn[].readyExpr": slices.ContainsFunc(spec.DependsOn, func(d dependency) bool {
+			return d.ReadyExpr != ""
+		}),
+		fmt.Sprintf("spec.sourceRef.kind %q", spec.SourceRef.Kind): spec.SourceRef.Kind != gitRepositoryKind,
+	}
+	var fields []string
+	for field, present := range set {
+		if present {
+			fields = append(fields, field)
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}
+
+func crossNamespace(obj *kustomizev1.Kustomization) error {
+	if ns := obj.GetSourceNamespace(); ns != obj.Namespace {
+		return fmt.Errorf("spec.sourceRef names %s in namespace %q, and references to other namespaces are forbidden here", obj.Spec.SourceRef.Name, ns)
+	}
+	var errs []error
+	for _, d := range obj.GetDependsOn() {
+		if d.Namespace != "" && d.Namespace != obj.Namespace {
+			errs = append(errs, fmt.Errorf("spec.dependsOn names %s/%s, and references to other namespaces are forbidden here", d.Namespace, d.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
