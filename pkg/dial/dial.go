@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -100,8 +101,8 @@ func splitHost(host string) (name string, port uint16) {
 	if err != nil || u.Host == "" {
 		u = &url.URL{Scheme: "https", Host: host}
 	}
-	number, err := net.LookupPort("tcp", defaultPort(u))
-	if err != nil || number < 0 || number > 65535 {
+	number, err := strconv.ParseUint(defaultPort(u), 10, 16)
+	if err != nil {
 		return u.Hostname(), 0
 	}
 	return u.Hostname(), uint16(number)

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -69,7 +70,7 @@ func TestDialErrorsAreStable(t *testing.T) {
 	defer cancel()
 
 	tests := map[string]struct {
-		ctx           context.Context //nolint:containedctx // One context per case of a table.
+		ctx           context.Context
 		address, want string
 	}{
 		"nobody listens":  {t.Context(), closed, "connect to " + closed + ": connect: connection refused"},
@@ -124,9 +125,7 @@ func get(t *testing.T, c Client, target string, header http.Header) (*http.Respo
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	resp, err := client.Do(req)
 	if err == nil {
 		t.Cleanup(func() { _ = resp.Body.Close() })
@@ -229,7 +228,7 @@ func TestClientCertificateStaysWithItsOrigin(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		got = r.TLS.PeerCertificates
 	}))
-	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} //nolint:gosec // The server of a test.
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	server.StartTLS()
 	defer server.Close()
 

@@ -196,7 +196,7 @@ func (x *indexer) scan(p *packReader) error {
 	}
 	x.deltas++
 	x.entries = append(x.entries, e)
-	return x.link(int32(len(x.entries)-1), head) //nolint:gosec // At most maxObjects.
+	return x.link(int32(len(x.entries)-1), head)
 }
 
 // account counts a size that the pack declares, before it is inflated.
@@ -240,11 +240,11 @@ func (x *indexer) link(i int32, head entryHead) error {
 // start from packs.
 func (x *indexer) publish(dir string, checksum plumbing.Hash) error {
 	w := new(idxfile.Writer)
-	if err := w.OnHeader(uint32(len(x.entries))); err != nil { //nolint:gosec // At most maxObjects.
+	if err := w.OnHeader(uint32(len(x.entries))); err != nil {
 		return fmt.Errorf("index pack: %w", err)
 	}
 	for i := range x.entries {
-		w.Add(x.entries[i].hash, uint64(x.entries[i].offset), x.entries[i].crc) //nolint:gosec // Offsets are positive.
+		w.Add(x.entries[i].hash, uint64(x.entries[i].offset), x.entries[i].crc)
 	}
 	if err := w.OnFooter(checksum); err != nil {
 		return fmt.Errorf("index pack: %w", err)

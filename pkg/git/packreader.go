@@ -26,7 +26,13 @@ type packReader struct {
 	offset int64
 	sum    hash.Hash
 	crc    uint32
-	zlib   io.ReadCloser
+	zlib   inflater
+}
+
+// inflater is what zlib.NewReader returns.
+type inflater interface {
+	io.ReadCloser
+	zlib.Resetter
 }
 
 func newPackReader(src io.Reader, buffer int) *packReader {
@@ -149,8 +155,9 @@ func (p *packReader) entry() (entryHead, error) {
 	case plumbing.REFDeltaObject:
 		_, err = io.ReadFull(p, h.base[:])
 		return h, noEOF(err)
+	default:
+		return h, errors.New("an entry has an unknown type")
 	}
-	return h, errors.New("an entry has an unknown type")
 }
 
 // backOffset reads the peculiar number of an OFS delta.
@@ -170,13 +177,7 @@ func (p *packReader) backOffset() (int64, error) {
 // inflate writes the content of the entry to w, which must be exactly size
 // bytes, and returns the CRC of the entry as stored.
 func (p *packReader) inflate(w io.Writer, size int64) (uint32, error) {
-	if p.zlib == nil {
-		z, err := zlib.NewReader(p)
-		if err != nil {
-			return 0, noEOF(err)
-		}
-		p.zlib = z
-	} else if err := p.zlib.(zlib.Resetter).Reset(p, nil); err != nil {
+	if err := p.restartZlib(); err != nil {
 		return 0, noEOF(err)
 	}
 	n, err := io.Copy(w, io.LimitReader(p.zlib, size+1))
@@ -188,6 +189,23 @@ func (p *packReader) inflate(w io.Writer, size int64) (uint32, error) {
 	}
 	p.settle()
 	return p.crc, nil
+}
+
+// restartZlib begins a new stream with the memory of the one before.
+func (p *packReader) restartZlib() error {
+	if p.zlib != nil {
+		return p.zlib.Reset(p, nil)
+	}
+	z, err := zlib.NewReader(p)
+	if err != nil {
+		return err
+	}
+	reusable, ok := z.(inflater)
+	if !ok {
+		return errors.New("the zlib of this Go cannot be reset")
+	}
+	p.zlib = reusable
+	return nil
 }
 
 // checksum reads the end of the pack and compares it with what was read.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -346,9 +347,7 @@ func TestSSH(t *testing.T) {
 // with returns a copy of a Secret with some keys changed.
 func with(secret map[string][]byte, pairs ...any) map[string][]byte {
 	changed := map[string][]byte{}
-	for key, value := range secret {
-		changed[key] = value
-	}
+	maps.Copy(changed, secret)
 	for i := 0; i < len(pairs); i += 2 {
 		value, _ := pairs[i+1].([]byte)
 		changed[pairs[i].(string)] = value

@@ -57,13 +57,12 @@ func (r *repo) sweep() {
 func (r *repo) measure() {
 	var total int64
 	_ = filepath.WalkDir(r.dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return nil
+		if err == nil && !entry.IsDir() {
+			if info, err := entry.Info(); err == nil {
+				total += info.Size()
+			}
 		}
-		if info, err := entry.Info(); err == nil {
-			total += info.Size()
-		}
-		return nil
+		return nil // What vanishes meanwhile takes no room.
 	})
 	r.bytes.Store(total)
 }

@@ -95,7 +95,7 @@ func writeEntryHead(buf *bytes.Buffer, typ plumbing.ObjectType, size int) {
 // seal writes the number of entries and the checksum over everything up to end.
 func (x *indexer) seal(end int64) (plumbing.Hash, error) {
 	var sum plumbing.Hash
-	count := binary.BigEndian.AppendUint32(nil, uint32(len(x.entries))) //nolint:gosec // At most maxObjects twice.
+	count := binary.BigEndian.AppendUint32(nil, uint32(len(x.entries)))
 	if _, err := x.file.WriteAt(count, 8); err != nil {
 		return sum, fmt.Errorf("store pack: %w", err)
 	}

@@ -76,7 +76,7 @@ func plausibleHost(authority string) bool {
 	if !found {
 		return host != ""
 	}
-	if len(port) == 0 || len(port) > 5 {
+	if port == "" || len(port) > 5 {
 		return false
 	}
 	return strings.Trim(port, "0123456789") == ""

@@ -240,6 +240,7 @@ func (s *GitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-s.stop:
 		}
 		return
+	default:
 	}
 	s.backend.ServeHTTP(out, r)
 

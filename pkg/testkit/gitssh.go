@@ -205,7 +205,7 @@ func (s *GitSSHServer) uploadPack(ctx context.Context, line string, env []string
 	}()
 	err = cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return uint32(max(0, exit.ExitCode())) //nolint:gosec // An exit code fits.
+		return uint32(max(0, exit.ExitCode()))
 	}
 	if err != nil {
 		return 1

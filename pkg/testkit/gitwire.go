@@ -66,6 +66,7 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 			}
 		case GitGarbled:
 			p = garble(p, w.written)
+		default:
 		}
 	}
 	n, err := w.ResponseWriter.Write(p)

@@ -59,7 +59,7 @@ func (m *Marker) Start(ctx context.Context) error {
 		return err == nil, nil
 	})
 	if err != nil {
-		return nil //nolint:nilerr // The process ends before the label was set.
+		return nil // The process ends before the label was set.
 	}
 	<-ctx.Done()
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)

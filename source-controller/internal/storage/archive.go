@@ -46,7 +46,7 @@ func (a *Archive) Dir(name string) error {
 // File adds a regular file of exactly size bytes.
 func (a *Archive) File(name string, executable bool, size int64, content io.Reader) error {
 	if size > a.left {
-		return &tooLarge{limit: a.limit}
+		return &tooLargeError{limit: a.limit}
 	}
 	a.left -= size
 	mode := int64(modeFile)
@@ -76,15 +76,15 @@ func (a *Archive) header(h *tar.Header) error {
 	return nil
 }
 
-// tooLarge is an ErrTooLarge with the number.
-type tooLarge struct{ limit int64 }
+// tooLargeError is an ErrTooLarge with the number.
+type tooLargeError struct{ limit int64 }
 
-func (e *tooLarge) Error() string {
+func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("the files of the artifact have more than %d bytes, the limit of --artifact-max-size; exclude some with .sourceignore or spec.ignore", e.limit)
 }
 
 // Unwrap returns ErrTooLarge.
-func (e *tooLarge) Unwrap() error { return ErrTooLarge }
+func (e *tooLargeError) Unwrap() error { return ErrTooLarge }
 
 // Write stores the artifact that fill describes and sets its digest, size and
 // time. The same calls of fill always make the same bytes. Either the whole
