@@ -302,7 +302,8 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, spec 
 		if isContext(err) {
 			return nil, err
 		}
-		return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), readable(err, p.files))
+		fault := blame(readable(err, p.files), merged.Patches, len(p.kustomization.Patches))
+		return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), fault)
 	}
 	entries, err := entriesOf(built)
 	if err != nil {

@@ -190,6 +190,10 @@ replacements:
 				"k: 017, l: 1_000, m: 2001-02-03, n: 2001-02-03T04:05:06Z, o: yes, p: off, q: ~, r: null, s: '5', t: 9223372036854775807.0, u: 1e20, v: +1, w: .5, x: 12e03, y: !!str 5, z: 0b11}\n"},
 			kustomizev1.KustomizationSpec{},
 		},
+		"keys that are numbers": {
+			map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {5: a, -7: b}\n"},
+			kustomizev1.KustomizationSpec{},
+		},
 		"bindings follow the namespace": {
 			map[string]string{"a.yaml": account + "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: web}\n" +
 				"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}\nsubjects: [{kind: ServiceAccount, name: web}, {kind: ServiceAccount, name: default, namespace: x}]\n" +

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/types"
+
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build/overlay"
 	"github.com/weir-gitops/weir/pkg/redact"
 )
@@ -87,12 +89,65 @@ func readable(err error, files map[identity][]string) error {
 	text = strings.ReplaceAll(text, overlay.Base+"/", "")
 	text = strings.ReplaceAll(text, overlay.Base, "the root of the source")
 	text = cloneDirs().ReplaceAllString(text, "the remote base")
+	text = noTarget.ReplaceAllString(text, "there is no $1 to patch")
+	text = resourceID.ReplaceAllStringFunc(text, shortID)
 	text = spaces.ReplaceAllString(redact.String(text), " ")
 	text = strings.TrimRight(text, ":;,[({ ")
 	if len(text) > maxFault {
 		text = strings.ToValidUTF8(text[:maxFault], "") + "…"
 	}
 	return errors.New(text)
+}
+
+// noTarget is what kustomize says when the object that a patch names does not exist.
+var noTarget = regexp.MustCompile(`no resource matches strategic merge patch "([^"]*)": no matches for Id \S+; ` +
+	`failed to find unique target for patch \S+`)
+
+// resourceID finds objects in kustomize's notation, kind.version.group/name.namespace.
+var resourceID = regexp.MustCompile(`\b[A-Z]\w*\.[^./\s"]+\.(?:\[noGrp\]|[\w.-]+)/[^\s"]+\.(?:\[noNs\]|[\w-]+)`)
+
+// shortID turns kustomize's notation of an object into kind and name, with the namespace if there is one.
+func shortID(id string) string {
+	gvk, place, _ := strings.Cut(id, "/")
+	kind, _, _ := strings.Cut(gvk, ".")
+	at := strings.LastIndexByte(place, '.')
+	name, namespace := place[:at], place[at+1:]
+	if namespace == "[noNs]" {
+		namespace = ""
+	}
+	return identity{kind: kind, namespace: namespace, name: name}.String()
+}
+
+// patchPath finds the field that a JSON patch has failed at.
+var patchPath = regexp.MustCompile(`path: '([^']+)'`)
+
+// blame says which patch of k an error of kustomize may be about, since kustomize does not. The first ones are those of
+// the file, the others those of the spec.
+func blame(fault error, patches []types.Patch, ofFile int) error {
+	match := patchPath.FindStringSubmatch(fault.Error())
+	if match == nil {
+		return fault
+	}
+	found := ""
+	for i, patch := range patches {
+		if !strings.Contains(patch.Patch, match[1]) {
+			continue
+		}
+		if found != "" {
+			return fault
+		}
+		found = fmt.Sprintf("patches[%d] of the kustomization file", i)
+		if i >= ofFile {
+			found = fmt.Sprintf("spec.patches[%d]", i-ofFile)
+		}
+		if patch.Target != nil && patch.Target.Kind != "" {
+			found += " for " + patch.Target.Kind
+		}
+	}
+	if found == "" {
+		return fault
+	}
+	return fmt.Errorf("%s: %w", found, fault)
 }
 
 // cloneDirs finds the directories for clones of remote bases, whose names are random.

@@ -5,10 +5,11 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"runtime/debug"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -72,7 +73,7 @@ func entriesOf(built resmap.ResMap) ([]entry, error) {
 	for i, resource := range resources {
 		content, err := fromNode(&resource.RNode)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", nameOf(i, resource.GetKind(), resource.GetName()), notJSON(err))
+			return nil, fmt.Errorf("%s: it cannot be sent to an API server: %s", nameOf(i, resource.GetKind(), resource.GetName()), notJSON(err))
 		}
 		if isKustomization(identify(content)) {
 			continue
@@ -90,9 +91,20 @@ func nameOf(index int, kind, name string) string {
 	return fmt.Sprintf("%s %s", kind, name)
 }
 
-// notJSON explains why an object cannot be sent to an API server.
-func notJSON(err error) error {
-	text := lineNumber.ReplaceAllString(tidyYAMLError(err), "a line of it")
-	return errors.New("it cannot be written as JSON, because of a key that is not a string, a key given twice, or a number " +
-		"that is not finite: " + text)
+// givenTwice finds the key that a map has more than once.
+var givenTwice = regexp.MustCompile(`mapping key ("[^"]*") already defined`)
+
+// notJSON explains why an object cannot be written as JSON.
+func notJSON(err error) string {
+	text := err.Error()
+	if match := givenTwice.FindStringSubmatch(text); match != nil {
+		return fmt.Sprintf("the key %s is given twice", match[1])
+	}
+	switch {
+	case strings.Contains(text, "name must be a string"), strings.Contains(text, "unsupported type: map"):
+		return "it holds a key that is not a string"
+	case strings.Contains(text, "unsupported value"):
+		return "it holds a number that is not finite"
+	}
+	return spaces.ReplaceAllString(text, " ")
 }

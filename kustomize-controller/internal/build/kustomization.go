@@ -4,6 +4,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -23,10 +24,13 @@ import (
 func findKustomization(tree *overlay.Tree, dir string) (string, error) {
 	found := ""
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
-		if isDir, err := tree.Stat(path.Join(dir, name)); err != nil || isDir {
+		isDir, err := tree.Stat(path.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || isDir:
 			continue
-		}
-		if found != "" {
+		case err != nil:
+			return "", fmt.Errorf("%s: %w", path.Join(dir, name), err)
+		case found != "":
 			return "", fmt.Errorf("%s has both %s and %s; keep one of them", describe(dir), found, name)
 		}
 		found = name

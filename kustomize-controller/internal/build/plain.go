@@ -82,7 +82,7 @@ func plainAnnotations(value any) bool {
 		return false
 	}
 	for key, item := range annotations {
-		if _, ok := item.(string); !ok || strings.Contains(key, "config.kubernetes.io/") {
+		if _, ok := item.(string); !ok || key == "" || strings.Contains(key, "config.kubernetes.io/") {
 			return false
 		}
 	}

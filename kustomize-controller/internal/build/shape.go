@@ -12,6 +12,8 @@ type shape struct {
 	items  *shape
 	// needsName is set for a reference that kustomize wants to have a name.
 	needsName bool
+	// isText is set for a scalar that has to be a string if it is there at all, and not even null.
+	isText bool
 }
 
 // fits tells whether value has the shape. Missing and null values do. A shape without fields and items is a scalar.
@@ -27,7 +29,8 @@ func (s *shape) fits(value any) bool {
 			return false
 		}
 		for field, below := range s.fields {
-			if !below.fits(v[field]) {
+			item, has := v[field]
+			if _, ok := item.(string); has && below.isText && !ok || !below.fits(item) {
 				return false
 			}
 		}
@@ -52,6 +55,7 @@ func object(f fields) *shape       { return &shape{fields: f} }
 func listOf(items *shape) *shape   { return &shape{items: items} }
 func scalar() *shape               { return &shape{} }
 func namedRef(f fields) *shape     { return &shape{fields: f, needsName: true} }
+func text() *shape                 { return &shape{isText: true} }
 func named(field string) *shape    { return object(fields{field: scalar()}) }
 func spec(s *shape) *shape         { return object(fields{"spec": s}) }
 func within(podSpec *shape) fields { return fields{"template": spec(podSpec)} }
@@ -84,7 +88,7 @@ func shapes() map[string]*shape {
 	})}))})
 	binding := object(fields{
 		"roleRef":  object(fields{"apiGroup": scalar(), "kind": scalar(), "name": scalar()}),
-		"subjects": listOf(namedRef(fields{"kind": scalar(), "name": scalar(), "namespace": scalar()})),
+		"subjects": listOf(namedRef(fields{"kind": text(), "name": text(), "namespace": text()})),
 	})
 	return map[string]*shape{
 		"Pod": spec(pod), "PodTemplate": object(within(pod)),

@@ -273,8 +273,14 @@ func (w *walker) file(l *level, field, entry string) error {
 	if isURL(entry) {
 		return w.fetch(l, field, entry)
 	}
+	if strings.Contains(entry, "\n") {
+		return nil
+	}
 	if strings.HasPrefix(entry, "/") {
 		return fmt.Errorf("%s: %q has to be relative", l.says(field), entry)
+	}
+	if name := path.Join(l.dir, entry); name == ".." || strings.HasPrefix(name, "../") {
+		return fmt.Errorf("%s: %q: %w", l.says(field), entry, overlay.ErrEscape)
 	}
 	return nil
 }

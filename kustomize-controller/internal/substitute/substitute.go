@@ -55,20 +55,16 @@ func New(values map[string]string, lenient bool) (*Variables, error) {
 	return v, nil
 }
 
-// MissingError is what an object fails with whose variables have neither a value nor a default.
+// MissingError is what an object fails with that has a variable with neither a value nor a default.
 type MissingError struct {
-	// Names of the variables, sorted.
-	Names []string
+	// Name of the variable, the first one if there are several.
+	Name string
 }
 
 // Error implements error.
 func (e *MissingError) Error() string {
-	noun, verb := "variable", "has"
-	if len(e.Names) > 1 {
-		noun, verb = "variables", "have"
-	}
-	return fmt.Sprintf("the %s %s %s no value and no default; set it in spec.postBuild, write ${%s:=default}, or $${%s} for the text",
-		noun, strings.Join(e.Names, ", "), verb, e.Names[0], e.Names[0])
+	return fmt.Sprintf("the variable %s has no value and no default; set it in spec.postBuild, write ${%s:=default}, or "+
+		"$${%s} to keep the text", e.Name, e.Name, e.Name)
 }
 
 // Skips tells whether an object asks to be left alone.
@@ -95,7 +91,7 @@ func (v *Variables) Apply(object map[string]any) (map[string]any, error) {
 	}
 	data, err := yaml.YAMLToJSON([]byte(replaced))
 	if err != nil {
-		return nil, invalid(err, text, object)
+		return nil, v.invalid(text, object)
 	}
 	var result map[string]any
 	if err := utiljson.Unmarshal(data, &result); err != nil || result == nil {
@@ -120,7 +116,7 @@ func toYAML(object map[string]any) (string, error) {
 
 // evaluate replaces the variables in text.
 func (v *Variables) evaluate(text string) (string, error) {
-	missing := map[string]bool{}
+	missing := ""
 	inserted := 0
 	replaced, err := envsubst.Eval(text, func(name string) (string, bool) {
 		value, ok := v.values[name]
@@ -129,7 +125,7 @@ func (v *Variables) evaluate(text string) (string, error) {
 			return "", true
 		}
 		if !ok && !v.lenient {
-			missing[name] = true
+			missing = name
 		}
 		return value, ok || v.lenient
 	})
@@ -139,32 +135,44 @@ func (v *Variables) evaluate(text string) (string, error) {
 	case err == nil:
 		return replaced, nil
 	case strings.Contains(err.Error(), "variable not set"):
-		return "", &MissingError{Names: slices.Sorted(maps.Keys(missing))}
+		return "", &MissingError{Name: missing}
 	}
 	return "", fmt.Errorf("an expression that begins with ${ cannot be read (%w); write $${ for the text", err)
 }
 
-// atLine finds the line in an error of the YAML parser.
-var atLine = regexp.MustCompile(`line (\d+)`)
-
 // invalid says that replaced text is not YAML, and as far as can be told where. The parser's own words may quote values,
 // and so may what stands in a Secret.
-func invalid(err error, text string, object map[string]any) error {
-	fault := "with the variables replaced it is not valid YAML; quote the values that hold special characters"
-	match := atLine.FindStringSubmatch(err.Error())
-	if match == nil || object["kind"] == "Secret" {
+func (v *Variables) invalid(text string, object map[string]any) error {
+	const fault = "with the variables replaced it is not valid YAML; quote the values that hold special characters"
+	if object["kind"] == "Secret" {
 		return errors.New(fault)
 	}
-	var n int
-	if _, err := fmt.Sscan(match[1], &n); err != nil {
-		return errors.New(fault)
-	}
-	lines := strings.Split(text, "\n")
-	// The parser reports the line before or after the fault in some cases.
-	for _, i := range []int{n - 1, n - 2, n} {
-		if i >= 0 && i < len(lines) && strings.Contains(lines[i], "${") && len(lines[i]) < 200 {
-			return fmt.Errorf("%s, as in the line %q", fault, strings.TrimSpace(lines[i]))
-		}
+	if line := v.suspect(text); line != "" && len(line) < 200 {
+		return fmt.Errorf("%s, as in the line %q", fault, line)
 	}
 	return errors.New(fault)
+}
+
+// suspect returns the one line that is no longer YAML by itself when its variables are replaced, and "" if none or several
+// are not.
+func (v *Variables) suspect(text string) string {
+	found := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimSpace(line)
+		if !strings.Contains(line, "${") {
+			continue
+		}
+		replaced, err := v.evaluate(line)
+		if err != nil {
+			continue
+		}
+		if _, err := yaml.YAMLToJSON([]byte(replaced)); err == nil {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = line
+	}
+	return found
 }
