@@ -101,9 +101,13 @@ func (c *client) close() {
 	c.http.CloseIdleConnections()
 }
 
-// until repeats check until it returns nil, or ctx ends; then it returns the cause of that and check's last error.
-func until(ctx context.Context, check func(context.Context) error) error {
-	const pause, patience = 25 * time.Millisecond, 2 * time.Second
+// often is how long until waits between two looks at something that answers with a few bytes.
+const often = 25 * time.Millisecond
+
+// until repeats check, with pauses between, until it returns nil or ctx ends; then it returns the cause of that and
+// check's last error.
+func until(ctx context.Context, pause time.Duration, check func(context.Context) error) error {
+	const patience = 5 * time.Second
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	var last error

@@ -220,7 +220,7 @@ func TestCopySnapshot(t *testing.T) {
 func TestUntil(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	err := until(t.Context(), func(context.Context) error {
+	err := until(t.Context(), time.Millisecond, func(context.Context) error {
 		if calls++; calls < 3 {
 			return errors.New("not yet")
 		}
@@ -232,7 +232,7 @@ func TestUntil(t *testing.T) {
 	cause := errors.New("no patience")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, cause)
 	defer cancel()
-	err = until(ctx, func(context.Context) error { return errors.New("not yet") })
+	err = until(ctx, time.Millisecond, func(context.Context) error { return errors.New("not yet") })
 	if !errors.Is(err, cause) || !strings.Contains(err.Error(), "not yet") {
 		t.Errorf("until returned %v, want the cause of its context's end and the last error", err)
 	}

@@ -16,12 +16,13 @@ import (
 
 // ports are where a cluster's servers listen on 127.0.0.1.
 type ports struct {
-	etcd, peer, api int
+	etcd, etcdHTTP, peer, api int
 }
 
-func (p ports) etcdURL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.etcd) }
-func (p ports) peerURL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.peer) }
-func (p ports) apiURL() string  { return fmt.Sprintf("https://127.0.0.1:%d", p.api) }
+func (p ports) etcdURL() string     { return fmt.Sprintf("https://127.0.0.1:%d", p.etcd) }
+func (p ports) etcdHTTPURL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.etcdHTTP) }
+func (p ports) peerURL() string     { return fmt.Sprintf("https://127.0.0.1:%d", p.peer) }
+func (p ports) apiURL() string      { return fmt.Sprintf("https://127.0.0.1:%d", p.api) }
 
 // Names of the components.
 const (
@@ -63,6 +64,8 @@ func (s specs) etcd() process.Spec {
 		"--data-dir="+l.data(),
 		"--listen-client-urls="+s.ports.etcdURL(),
 		"--advertise-client-urls="+s.ports.etcdURL(),
+		// On one port with gRPC and TLS, Go's HTTP/2 server would carry the API server's watches, and slowly.
+		"--listen-client-http-urls="+s.ports.etcdHTTPURL(),
 		"--listen-peer-urls="+s.ports.peerURL(),
 		"--initial-advertise-peer-urls="+s.ports.peerURL(),
 		"--initial-cluster="+s.initialCluster(),

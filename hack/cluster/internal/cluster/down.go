@@ -51,13 +51,29 @@ func Status(ctx context.Context, dir string) (State, error) {
 	return state, nil
 }
 
+// identified is Status, after waiting for a supervisor that has just begun to say who it is.
+func identified(ctx context.Context, dir string) (State, error) {
+	var state State
+	ctx, cancel := context.WithTimeoutCause(ctx, stopPatience, errors.New("the supervisor does not say who it is"))
+	defer cancel()
+	err := until(ctx, often, func(ctx context.Context) error {
+		var err error
+		state, err = Status(ctx, dir)
+		if err == nil && state.Phase == Starting && state.PID == 0 {
+			err = fmt.Errorf("%w: it is just starting", ErrBusy)
+		}
+		return err
+	})
+	return state, err
+}
+
 // stopPatience is how long a supervisor gets to remove its cluster before it is killed.
 const stopPatience = 20 * time.Second
 
 // Down ends the cluster in dir and returns when its processes and the directory are gone. It also removes what a
 // killed supervisor left. It returns ErrAbsent if there is nothing.
 func Down(ctx context.Context, dir string) error {
-	state, err := Status(ctx, dir)
+	state, err := identified(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -85,11 +101,10 @@ func stopSupervisor(ctx context.Context, dir string, pid int) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, stopPatience, errors.New("the supervisor did not end in time"))
 	defer cancel()
-	asked := dialControl(layout(dir)).do(ctx, http.MethodPost, pathStop, nil, nil)
-	if asked == nil {
-		if err := supervisor.Wait(ctx); err == nil {
-			return nil
-		}
+	// One that is ending already does not answer any more.
+	_ = dialControl(layout(dir)).do(ctx, http.MethodPost, pathStop, nil, nil)
+	if err := supervisor.Wait(ctx); err == nil {
+		return nil
 	}
 	if err := supervisor.Kill(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // object is a Kubernetes object, or a part of one, as JSON.
@@ -71,7 +72,9 @@ func createNodes(ctx context.Context, api *client, n int) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return until(ctx, func(ctx context.Context) error { return nodesReady(ctx, api, n) })
+	// Looking at a thousand nodes takes the API server as long as creating some.
+	pause := often + time.Duration(n)*time.Millisecond
+	return until(ctx, pause, func(ctx context.Context) error { return nodesReady(ctx, api, n) })
 }
 
 // nodesReady returns an error unless n nodes are ready to take pods.

@@ -30,6 +30,9 @@ var (
 // tailLines is how much of a component's log goes into an error.
 const tailLines = 20
 
+// lockPatience is how long a new supervisor waits for the lock of one that is just ending.
+const lockPatience = time.Second
+
 // startPatience bounds the start of a cluster on a machine that does other things as well.
 const startPatience = 2 * time.Minute
 
@@ -61,12 +64,12 @@ func Run(ctx context.Context, opts Options, report func(Event)) error {
 	if err := claim(opts.Dir); err != nil {
 		return err
 	}
-	held, err := lock.Try(layout(opts.Dir).lock())
-	if errors.Is(err, lock.ErrHeld) {
-		return fmt.Errorf("%w: %s in %s", ErrRunning, opts.Name, opts.Dir)
-	}
+	// Somebody who only looks whether there is a cluster has the lock for a moment, too.
+	patient, cancel := context.WithTimeoutCause(ctx, lockPatience, ErrRunning)
+	held, err := lock.Acquire(patient, layout(opts.Dir).lock(), nil)
+	cancel()
 	if err != nil {
-		return fmt.Errorf("lock the cluster directory: %w", err)
+		return fmt.Errorf("take the cluster directory: %w", err)
 	}
 	defer held.Release()
 	err = supervise(ctx, opts, report)
@@ -132,7 +135,7 @@ func (s *supervisor) prepare() (release func(), err error) {
 			r.Release()
 		}
 	}
-	for range 3 {
+	for range 4 {
 		r, err := port.Reserve()
 		if err != nil {
 			release()
@@ -140,7 +143,7 @@ func (s *supervisor) prepare() (release func(), err error) {
 		}
 		reserved = append(reserved, r)
 	}
-	p := ports{etcd: reserved[0].Port, peer: reserved[1].Port, api: reserved[2].Port}
+	p := ports{etcd: reserved[0].Port, etcdHTTP: reserved[1].Port, peer: reserved[2].Port, api: reserved[3].Port}
 	s.specs = specs{layout: s.layout, ports: p, path: s.opts.Assets.Path}
 	if err := s.writeFiles(); err != nil {
 		release()
@@ -224,7 +227,7 @@ func (s *supervisor) startControlPlane(ctx context.Context) error {
 	account := func(ctx context.Context) error {
 		return api.do(ctx, http.MethodGet, "/api/v1/namespaces/default/serviceaccounts/default", nil, nil)
 	}
-	if err := until(ctx, account); err != nil {
+	if err := until(ctx, often, account); err != nil {
 		return fmt.Errorf("wait for %s: %w; %s", managerName, err, lastWords(s.layout.log(managerName)))
 	}
 	s.step("controllers")
@@ -237,7 +240,7 @@ func (s *supervisor) startOne(ctx context.Context, spec process.Spec, c *client,
 		return err
 	}
 	ready := func(ctx context.Context) error { return c.do(ctx, http.MethodGet, path, nil, nil) }
-	if err := until(ctx, ready); err != nil {
+	if err := until(ctx, often, ready); err != nil {
 		return fmt.Errorf("wait for %s: %w; %s", spec.Name, err, lastWords(spec.Log))
 	}
 	s.step(spec.Name)
@@ -320,5 +323,5 @@ func (s *supervisor) apiClient() (*client, error) {
 }
 
 func (s *supervisor) etcdClient() (*client, error) {
-	return newClient(s.specs.ports.etcdURL(), s.layout.cert(etcdCA), s.layout.cert(etcdClient), s.layout.key(etcdClient))
+	return newClient(s.specs.ports.etcdHTTPURL(), s.layout.cert(etcdCA), s.layout.cert(etcdClient), s.layout.key(etcdClient))
 }

@@ -72,9 +72,8 @@ func Up(ctx context.Context, opts Options, report func(Event)) (State, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = lifeline.Close() })
 	defer stop()
-	if err := json.NewEncoder(lifeline).Encode(opts); err != nil {
-		return State{}, errors.Join(fmt.Errorf("start the supervisor: %w", err), cmd.Wait())
-	}
+	// If the supervisor cannot take them, its silence says so as well.
+	_ = json.NewEncoder(lifeline).Encode(opts)
 	state, failure := follow(events, report)
 	if state != nil && stop() {
 		if _, err := fmt.Fprintln(lifeline, released); err == nil {
@@ -148,11 +147,12 @@ func ServeSupervisor(ctx context.Context, in io.Reader, out io.WriteCloser) erro
 	}
 	err = Run(ctx, opts, report)
 	switch {
-	case err == nil:
-	case alone.Load():
+	case err != nil && alone.Load():
 		return errors.Join(err, recordCrash(opts, err))
-	default:
+	case err != nil:
 		report(Event{Error: err.Error()})
+	case !alone.Load():
+		report(Event{Error: "somebody ended it before it was ready"})
 	}
 	return err
 }
