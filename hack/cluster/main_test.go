@@ -226,3 +226,17 @@ func TestInterrupted(t *testing.T) {
 		})
 	}
 }
+
+func TestDownDuringStart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	cmd, heard := f.startUntil("etcd")
+	f.must("down")
+	if err := cmd.Wait(); err == nil {
+		t.Error("an up whose cluster was ended meanwhile ended with success")
+	}
+	if want := "somebody ended it before it was ready"; !strings.Contains(heard.text.String(), want) {
+		t.Errorf("up said %q, want %q in it", heard.text.String(), want)
+	}
+	f.gone()
+}
