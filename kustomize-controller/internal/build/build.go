@@ -35,6 +35,9 @@ type Options struct {
 	// CacheBytes is about how many bytes of memory the results that are kept may take. 0 means DefaultCacheBytes, and less
 	// than 0 that none are kept.
 	CacheBytes int64
+	// Worker is a program with its arguments that calls Work and nothing else. Builds with remote bases are done by it if it
+	// is set: such a build can wait for ever, and in this process all others would wait with it.
+	Worker []string
 }
 
 // Request is one build.
@@ -116,7 +119,7 @@ func (b *Builder) Build(ctx context.Context, request Request) (*Result, error) {
 	if at.spec, err = hashSpec(spec); err != nil {
 		return nil, err
 	}
-	rendered, err := cached(ctx, b.cache, at, func() (*rendering, error) { return b.render(ctx, tree, found, spec) })
+	rendered, err := cached(ctx, b.cache, at, func() (*rendering, error) { return b.render(ctx, tree, found, &request) })
 	if err != nil {
 		return nil, err
 	}
@@ -273,9 +276,8 @@ func (r *rendering) size() int64 {
 func (r *rendering) keep() bool { return !r.remote }
 
 // render runs kustomize.
-func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, spec *kustomizev1.KustomizationSpec) (
-	*rendering, error,
-) {
+func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, request *Request) (*rendering, error) {
+	spec := &request.Kustomization.Spec
 	merged, err := merge(p.kustomization, spec, func(name string) bool {
 		_, err := tree.Stat(path.Join(p.dir, name))
 		return err == nil
@@ -292,12 +294,7 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, spec 
 		return nil, fmt.Errorf("write the kustomization for %s: %w", describe(p.dir), err)
 	}
 	remote := p.remote || w.remote
-	tree.Lay(path.Join(p.dir, p.file), manifest)
-	files, err := overlay.NewFileSystem(tree, overlay.Config{Clones: remote, Check: guardAliases})
-	if err != nil {
-		return nil, err
-	}
-	built, err := kustomize(ctx, files, p.dir)
+	contents, err := b.run(ctx, tree, order{Root: request.Root, Dir: p.dir, Laid: map[string][]byte{path.Join(p.dir, p.file): manifest}}, remote)
 	if err != nil {
 		if isContext(err) {
 			return nil, err
@@ -305,12 +302,26 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, spec 
 		fault := blame(readable(err, p.files), merged.Patches, len(p.kustomization.Patches))
 		return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), fault)
 	}
-	entries, err := entriesOf(built)
-	if err != nil {
-		return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), err)
+	entries := make([]entry, 0, len(contents))
+	for _, content := range contents {
+		if !isKustomization(identify(content)) {
+			entries = append(entries, entry{content: content, dollar: hasDollar(content)})
+		}
 	}
 	nameFiles(entries, p.files, merged.NamePrefix, merged.NameSuffix)
 	return &rendering{entries: entries, remote: remote}, nil
+}
+
+// run has kustomize do an order, in this process or in one of its own.
+func (b *Builder) run(ctx context.Context, tree *overlay.Tree, o order, remote bool) ([]map[string]any, error) {
+	if remote && len(b.options.Worker) > 0 {
+		return b.delegate(ctx, o)
+	}
+	built, err := o.kustomize(ctx, tree, remote)
+	if err != nil {
+		return nil, err
+	}
+	return contentsOf(built)
 }
 
 // nameFiles fills in where the objects come from, as far as that is certain: kustomize does not tell.

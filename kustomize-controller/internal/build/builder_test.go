@@ -9,11 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
-	"net/http/cgi"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -464,75 +460,6 @@ func TestFilesOfObjects(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-// TestRemoteBases has kustomize fetch a file and clone a repository, from this machine.
-func TestRemoteBases(t *testing.T) {
-	t.Parallel()
-	site := lay(t, map[string]string{"a.yaml": settings})
-	repository := filepath.Join(site, "work")
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "main", repository},
-		{"-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "x"},
-	} {
-		if out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v: %s", args, err, out)
-		}
-	}
-	for name, content := range map[string]string{"kustomization.yaml": head + "resources: [b.yaml]\n", "b.yaml": account} {
-		if err := os.WriteFile(filepath.Join(repository, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, args := range [][]string{
-		{"-C", repository, "add", "."},
-		{"-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "y"},
-		{"clone", "-q", "--bare", repository, filepath.Join(site, "repo.git")},
-	} {
-		if out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v: %s", args, err, out)
-		}
-	}
-	core, err := exec.CommandContext(t.Context(), "git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/a.yaml", http.FileServer(http.Dir(site)))
-	mux.Handle("/repo.git/", &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + site, "GIT_HTTP_EXPORT_ALL=1"},
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	root := lay(t, map[string]string{
-		"file/kustomization.yaml": head + "resources: [\"" + server.URL + "/a.yaml\"]\n",
-		"repo/kustomization.yaml": head + "resources: [\"" + server.URL + "/repo.git?ref=main\"]\n",
-	})
-	b := New(Options{})
-	for path, name := range map[string]string{"file": "settings", "repo": "web"} {
-		spec := kustomizev1.KustomizationSpec{Path: path}
-		result, err := b.Build(t.Context(), request(root, spec))
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		if len(result.Objects) != 1 || result.Objects[0].GetName() != name {
-			t.Errorf("%s: got %v", path, contents(result.Objects))
-		}
-		if _, err := New(Options{NoRemoteBases: true}).Build(t.Context(), request(root, spec)); err == nil {
-			t.Errorf("%s: fetched although that is not allowed", path)
-		}
-	}
-	// What was fetched may be another thing the next time, and must not be kept.
-	server.Close()
-	for _, path := range []string{"file", "repo"} {
-		_, err := b.Build(t.Context(), request(root, kustomizev1.KustomizationSpec{Path: path}))
-		if err == nil {
-			t.Errorf("%s: kept", path)
-		} else if strings.Contains(err.Error(), os.TempDir()) {
-			t.Errorf("%s: the error names a path of this machine: %v", path, err)
-		}
 	}
 }
 

@@ -66,21 +66,19 @@ func restoreSchema() {
 	}
 }
 
-// entriesOf returns what kustomize has built.
-func entriesOf(built resmap.ResMap) ([]entry, error) {
+// contentsOf returns what kustomize has built.
+func contentsOf(built resmap.ResMap) ([]map[string]any, error) {
 	resources := built.Resources()
-	entries := make([]entry, 0, len(resources))
+	contents := make([]map[string]any, 0, len(resources))
 	for i, resource := range resources {
 		content, err := fromNode(&resource.RNode)
 		if err != nil {
-			return nil, fmt.Errorf("%s: it cannot be sent to an API server: %s", nameOf(i, resource.GetKind(), resource.GetName()), notJSON(err))
+			return nil, fmt.Errorf("%s: it cannot be sent to an API server: %s",
+				nameOf(i, resource.GetKind(), resource.GetName()), notJSON(err))
 		}
-		if isKustomization(identify(content)) {
-			continue
-		}
-		entries = append(entries, entry{content: content, dollar: hasDollar(content)})
+		contents = append(contents, content)
 	}
-	return entries, nil
+	return contents, nil
 }
 
 // nameOf names an object that may lack a kind or a name.

@@ -37,14 +37,14 @@ func compare(ctx context.Context, t *testing.T, b *Builder, root string, files m
 		}
 		return text.String()
 	}
-	spec := &kustomizev1.KustomizationSpec{TargetNamespace: target}
+	asked := &Request{Root: root, Kustomization: &kustomizev1.Kustomization{Spec: kustomizev1.KustomizationSpec{TargetNamespace: target}}}
 	p, err := b.plan(ctx, tree, ".")
 	if err != nil {
 		empty := &plan{dir: ".", file: defaultFile}
 		if empty.kustomization, err = readRoot(defaultFile, []byte(files[defaultFile])); err != nil {
 			return false
 		}
-		if _, rendered := b.render(ctx, tree, empty, spec); rendered == nil {
+		if _, rendered := b.render(ctx, tree, empty, asked); rendered == nil {
 			t.Fatalf("refused, but kustomize can build it: %v\n%s", err, show())
 		}
 		return false
@@ -56,7 +56,7 @@ func compare(ctx context.Context, t *testing.T, b *Builder, root string, files m
 	if !ok {
 		return false
 	}
-	want, err := b.render(ctx, tree, p, spec)
+	want, err := b.render(ctx, tree, p, asked)
 	if err != nil {
 		t.Fatalf("kustomize cannot build it, and the plain way does: %v\n%s", err, show())
 	}
