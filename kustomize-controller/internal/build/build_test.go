@@ -4,6 +4,7 @@
 package build
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -82,65 +83,76 @@ func contents(objects []*unstructured.Unstructured) []map[string]any {
 	return all
 }
 
-func TestBuildIsWhatFluxBuilds(t *testing.T) {
-	app := map[string]string{
+// fluxCase is a build that is compared with Flux's.
+type fluxCase struct {
+	files map[string]string
+	spec  kustomizev1.KustomizationSpec
+}
+
+// listing lists the files of appWith.
+const listing = head + "resources: [deployment.yaml, service.yaml, account.yml, sub/settings.yaml, sub/ingress.yaml]\n"
+
+// appWith returns the files of an app and more, given as name, content, name, content.
+func appWith(more ...string) map[string]string {
+	files := map[string]string{
 		"app/deployment.yaml": deployment, "app/service.yaml": service, "app/account.yml": account,
 		"app/sub/settings.yaml": settings, "app/sub/ingress.yaml": ingressY, "app/README.md": "# not: YAML: at all",
 	}
-	with := func(files map[string]string, more ...string) map[string]string {
-		all := map[string]string{}
-		for name, content := range files {
-			all[name] = content
-		}
-		for i := 0; i < len(more); i += 2 {
-			all[more[i]] = more[i+1]
-		}
-		return all
+	for i := 0; i < len(more); i += 2 {
+		files[more[i]] = more[i+1]
 	}
-	listing := head + "resources: [deployment.yaml, service.yaml, account.yml, sub/settings.yaml, sub/ingress.yaml]\n"
-	image := []meta.Image{{Name: "ghcr.io/example/web", NewTag: "2.0.0"}}
-	tests := map[string]struct {
-		files map[string]string
-		spec  kustomizev1.KustomizationSpec
-	}{
-		"generated":                  {app, kustomizev1.KustomizationSpec{Path: "app"}},
-		"generated, path with dot":   {app, kustomizev1.KustomizationSpec{Path: "./app/"}},
-		"generated, from the root":   {app, kustomizev1.KustomizationSpec{}},
-		"generated, into namespace":  {app, kustomizev1.KustomizationSpec{Path: "app", TargetNamespace: "team"}},
+	return files
+}
+
+func webImage() []meta.Image {
+	return []meta.Image{{Name: "ghcr.io/example/web", NewTag: "2.0.0"}}
+}
+
+func generatedCases() map[string]fluxCase {
+	return map[string]fluxCase{
+		"generated":                  {appWith(), kustomizev1.KustomizationSpec{Path: "app"}},
+		"generated, path with dot":   {appWith(), kustomizev1.KustomizationSpec{Path: "./app/"}},
+		"generated, from the root":   {appWith(), kustomizev1.KustomizationSpec{}},
+		"generated, into namespace":  {appWith(), kustomizev1.KustomizationSpec{Path: "app", TargetNamespace: "team"}},
 		"generated, empty directory": {map[string]string{"app/": ""}, kustomizev1.KustomizationSpec{Path: "app"}},
 		"generated, a directory with a kustomization below": {
-			with(app, "app/sub/kustomization.yaml", head+"namePrefix: x-\nresources: [settings.yaml]\n"),
+			appWith("app/sub/kustomization.yaml", head+"namePrefix: x-\nresources: [settings.yaml]\n"),
 			kustomizev1.KustomizationSpec{Path: "app"},
 		},
 		"generated, a directory with a plain kustomization below": {
-			with(app, "app/sub/kustomization.yml", head+"namespace: inner\nresources: [settings.yaml]\n"),
+			appWith("app/sub/kustomization.yml", head+"namespace: inner\nresources: [settings.yaml]\n"),
 			kustomizev1.KustomizationSpec{Path: "app"},
 		},
-		"listed": {with(app, "app/kustomization.yaml", listing), kustomizev1.KustomizationSpec{Path: "app"}},
+	}
+}
+
+func listedCases() map[string]fluxCase {
+	return map[string]fluxCase{
+		"listed": {appWith("app/kustomization.yaml", listing), kustomizev1.KustomizationSpec{Path: "app"}},
 		"listed, in another order": {
-			with(app, "app/Kustomization", head+"resources: [sub/ingress.yaml, service.yaml, deployment.yaml]\n"),
+			appWith("app/Kustomization", head+"resources: [sub/ingress.yaml, service.yaml, deployment.yaml]\n"),
 			kustomizev1.KustomizationSpec{Path: "app"},
 		},
 		"listed, namespaces nested": {
-			with(app, "app/kustomization.yaml", head+"namespace: outer\nresources: [service.yaml, sub]\n",
+			appWith("app/kustomization.yaml", head+"namespace: outer\nresources: [service.yaml, sub]\n",
 				"app/sub/kustomization.yaml", head+"namespace: inner\nresources: [settings.yaml]\n"),
 			kustomizev1.KustomizationSpec{Path: "app"},
 		},
 		"listed, only the inner one has a namespace": {
-			with(app, "app/kustomization.yaml", head+"resources: [service.yaml, sub]\n",
+			appWith("app/kustomization.yaml", head+"resources: [service.yaml, sub]\n",
 				"app/sub/kustomization.yaml", head+"namespace: inner\nresources: [settings.yaml]\n"),
 			kustomizev1.KustomizationSpec{Path: "app"},
 		},
 		"listed, with a field that kustomize does not know": {
-			with(app, "app/kustomization.yaml", listing+"commonLables: {a: b}\n"), kustomizev1.KustomizationSpec{Path: "app"},
+			appWith("app/kustomization.yaml", listing+"commonLables: {a: b}\n"), kustomizev1.KustomizationSpec{Path: "app"},
 		},
 		"everything that a spec can add": {
-			with(app, "app/kustomization.yaml", listing+"namePrefix: old-\nimages: [{name: ghcr.io/example/web, newName: mirror/web, digest: sha256:"+
+			appWith("app/kustomization.yaml", listing+"namePrefix: old-\nimages: [{name: ghcr.io/example/web, newName: mirror/web, digest: sha256:"+
 				strings.Repeat("a", 64)+"}]\npatches: [{patch: '[{\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 2}]', target: {kind: Deployment}}]\n",
 				"app/parts/tls/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [tls.yaml]\n",
 				"app/parts/tls/tls.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\nstringData: {a: b}\n"),
 			kustomizev1.KustomizationSpec{
-				Path: "app", TargetNamespace: "team", NamePrefix: "p-", NameSuffix: "-s", Images: image,
+				Path: "app", TargetNamespace: "team", NamePrefix: "p-", NameSuffix: "-s", Images: webImage(),
 				Components: []string{"parts/tls", "parts/missing"}, IgnoreMissingComponents: true,
 				BuildMetadata: []kustomizev1.BuildMetadataOption{kustomizev1.BuildMetadataOriginAnnotations},
 				Patches: []meta.Patch{{
@@ -150,15 +162,15 @@ func TestBuildIsWhatFluxBuilds(t *testing.T) {
 			},
 		},
 		"images over those of the file": {
-			with(app, "app/kustomization.yaml", listing+"images: [{name: ghcr.io/example/web, newName: mirror/web, newTag: old}]\n"),
-			kustomizev1.KustomizationSpec{Path: "app", Images: image},
+			appWith("app/kustomization.yaml", listing+"images: [{name: ghcr.io/example/web, newName: mirror/web, newTag: old}]\n"),
+			kustomizev1.KustomizationSpec{Path: "app", Images: webImage()},
 		},
 		"only a generator, which Flux marks with its origin": {
 			map[string]string{"app/kustomization.yaml": head + "configMapGenerator: [{name: a, files: [b.txt], literals: [c=d]}]\n", "app/b.txt": "text"},
 			kustomizev1.KustomizationSpec{Path: "app"},
 		},
 		"base, overlay, generators and replacements": {
-			with(app, "app/kustomization.yaml", listing, "prod/kustomization.yaml", head+`
+			appWith("app/kustomization.yaml", listing, "prod/kustomization.yaml", head+`
 resources: [../app]
 nameSuffix: -prod
 labels: [{pairs: {env: prod}, includeSelectors: true}]
@@ -171,6 +183,11 @@ replacements:
 `),
 			kustomizev1.KustomizationSpec{Path: "prod"},
 		},
+	}
+}
+
+func valueCases() map[string]fluxCase {
+	return map[string]fluxCase{
 		"lists taken apart": {
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(account), "\n", "\n  ") +
 				"\n- " + strings.ReplaceAll(strings.TrimSpace(settings), "\n", "\n  ") + "\n"},
@@ -200,7 +217,12 @@ replacements:
 				"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: before}\n"},
 			kustomizev1.KustomizationSpec{TargetNamespace: "team"},
 		},
-		"variables": {app, kustomizev1.KustomizationSpec{Path: "app", PostBuild: &kustomizev1.PostBuild{
+	}
+}
+
+func variableCases() map[string]fluxCase {
+	return map[string]fluxCase{
+		"variables": {appWith(), kustomizev1.KustomizationSpec{Path: "app", PostBuild: &kustomizev1.PostBuild{
 			Substitute: map[string]string{"cluster": "prod\n-1"},
 		}}},
 		"variables of every form": {
@@ -227,6 +249,14 @@ replacements:
 			},
 			kustomizev1.KustomizationSpec{PostBuild: &kustomizev1.PostBuild{Substitute: map[string]string{"x": "y"}}},
 		},
+	}
+}
+
+func TestBuildIsWhatFluxBuilds(t *testing.T) {
+	t.Parallel()
+	tests := map[string]fluxCase{}
+	for _, cases := range []map[string]fluxCase{generatedCases(), listedCases(), valueCases(), variableCases()} {
+		maps.Copy(tests, cases)
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

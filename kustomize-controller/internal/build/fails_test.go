@@ -6,6 +6,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -14,16 +15,22 @@ import (
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build/overlay"
 )
 
-func TestBuildFails(t *testing.T) {
-	variables := func(values map[string]string) kustomizev1.KustomizationSpec {
-		return kustomizev1.KustomizationSpec{PostBuild: &kustomizev1.PostBuild{Substitute: values}}
-	}
-	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {password: hunter2}\n"
-	tests := map[string]struct {
-		files map[string]string
-		spec  kustomizev1.KustomizationSpec
-		want  string
-	}{
+// faultCase is a build that fails.
+type faultCase struct {
+	files map[string]string
+	spec  kustomizev1.KustomizationSpec
+	want  string
+}
+
+// secret must not be quoted in any error.
+const secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {password: hunter2}\n"
+
+func variables(values map[string]string) kustomizev1.KustomizationSpec {
+	return kustomizev1.KustomizationSpec{PostBuild: &kustomizev1.PostBuild{Substitute: values}}
+}
+
+func pathFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"no such path": {
 			map[string]string{"apps/dev/kustomization.yaml": head, "apps/prod/kustomization.yaml": head, "apps/docs/a.md": ""},
 			kustomizev1.KustomizationSpec{Path: "./apps/production"},
@@ -44,6 +51,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{Path: "apps/../../x"},
 			"spec.path ../x: the path leads out of the artifact",
 		},
+	}
+}
+
+func fileFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"not YAML": {
 			map[string]string{"apps/a.yaml": settings + "---\nkind: ConfigMap\n  bad: indent\n"},
 			kustomizev1.KustomizationSpec{},
@@ -94,6 +106,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{},
 			"kustomize build of the root of the source: X a: it cannot be sent to an API server: it holds a number that is not finite",
 		},
+	}
+}
+
+func objectFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"an object twice": {
 			map[string]string{"a.yaml": settings, "b.yaml": settings},
 			kustomizev1.KustomizationSpec{},
@@ -105,6 +122,11 @@ func TestBuildFails(t *testing.T) {
 			"kustomize build of the root of the source: two objects become one when they are put into the same namespace: " +
 				"ConfigMap settings in a.yaml and b.yaml",
 		},
+	}
+}
+
+func referenceFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"a resource that is not there": {
 			map[string]string{"app/kustomization.yaml": head + "resources: [a.yaml]\n"},
 			kustomizev1.KustomizationSpec{Path: "app"},
@@ -135,6 +157,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{Path: "app"},
 			`patches in app/kustomization.yaml: "/etc/passwd" has to be relative`,
 		},
+	}
+}
+
+func kustomizationFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"a directory without kustomization": {
 			map[string]string{"kustomization.yaml": head + "resources: [app]\n", "app/a.yaml": settings},
 			kustomizev1.KustomizationSpec{},
@@ -165,6 +192,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{Path: "app"},
 			"app has both kustomization.yaml and Kustomization; keep one of them",
 		},
+	}
+}
+
+func remoteFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"a remote base": {
 			map[string]string{"app/kustomization.yaml": head + "resources: [\"https://bob:pw@example.com/org/repo//dir?ref=v1\"]\n"},
 			kustomizev1.KustomizationSpec{Path: "app"},
@@ -198,6 +230,11 @@ func TestBuildFails(t *testing.T) {
 			`components in kustomization.yaml: "github.com/org/repo" is remote, and this controller does not fetch remote bases; ` +
 				"copy it into the source",
 		},
+	}
+}
+
+func componentFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"a missing component": {
 			map[string]string{"app/a.yaml": settings},
 			kustomizev1.KustomizationSpec{Path: "app", Components: []string{"../parts/tls"}},
@@ -218,6 +255,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{},
 			"helmCharts in kustomization.yaml: kustomize is not allowed to run Helm here; use a HelmRelease",
 		},
+	}
+}
+
+func patchFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"a patch without target": {
 			map[string]string{"a.yaml": secret},
 			kustomizev1.KustomizationSpec{Patches: []meta.Patch{{
@@ -247,6 +289,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{Patches: []meta.Patch{{Patch: settings, Target: &meta.Selector{Name: "("}}}},
 			"kustomize build of the root of the source: unable to find patch target \"[noKind].[noVer].[noGrp]/(.[noNs]:a=:l=\" in `resources`: error parsing regexp: missing closing ): `^(?:()$`",
 		},
+	}
+}
+
+func aliasFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"an alias loop": {
 			map[string]string{"a.yaml": settings + "---\na: &a [*a]\n"},
 			kustomizev1.KustomizationSpec{},
@@ -285,6 +332,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{Path: "d0"},
 			"d20/kustomization.yaml: the kustomizations refer to each other more than 10000 times",
 		},
+	}
+}
+
+func encryptedFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"an encrypted object": {
 			map[string]string{"a.yaml": settings + "sops: {mac: \"ENC[AES256_GCM]\", lastmodified: \"2026\"}\n"},
 			kustomizev1.KustomizationSpec{TargetNamespace: "team"},
@@ -295,6 +347,11 @@ func TestBuildFails(t *testing.T) {
 			kustomizev1.KustomizationSpec{Decryption: &kustomizev1.Decryption{Provider: "sops"}},
 			"Secret a in a.yaml: it is encrypted with SOPS, and decryption is not built yet",
 		},
+	}
+}
+
+func variableFaults() map[string]faultCase {
+	return map[string]faultCase{
 		"a variable that is not set": {
 			map[string]string{"a.yaml": strings.Replace(settings, "fast", "'${speed} ${speed} ${cluster} ${other:=x}'", 1), "b.yaml": deployment},
 			variables(map[string]string{"a": "b"}),
@@ -336,6 +393,16 @@ func TestBuildFails(t *testing.T) {
 			variables(map[string]string{"x": strings.Repeat("x", 1<<20)}),
 			"ConfigMap settings in a.yaml: the values put into it have more than 16 MiB",
 		},
+	}
+}
+
+func TestBuildFails(t *testing.T) {
+	t.Parallel()
+	tests := map[string]faultCase{}
+	for _, cases := range []map[string]faultCase{
+		pathFaults(), fileFaults(), objectFaults(), referenceFaults(), kustomizationFaults(), remoteFaults(), componentFaults(), patchFaults(), aliasFaults(), encryptedFaults(), variableFaults(),
+	} {
+		maps.Copy(tests, cases)
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
@@ -145,12 +146,12 @@ func merge(k types.Kustomization, spec *kustomizev1.KustomizationSpec, exists fu
 	if spec.NameSuffix != "" {
 		k.NameSuffix = spec.NameSuffix
 	}
-	// k shares its slices with a cached plan: full slice expressions make every append a copy.
-	k.Patches = k.Patches[:len(k.Patches):len(k.Patches)]
+	// k shares its slices with a cached plan: clipped, they are copied by the first append.
+	k.Patches = slices.Clip(k.Patches)
 	for _, p := range spec.Patches {
 		k.Patches = append(k.Patches, types.Patch{Patch: p.Patch, Target: selector(p.Target)})
 	}
-	k.Components = k.Components[:len(k.Components):len(k.Components)]
+	k.Components = slices.Clip(k.Components)
 	for _, component := range spec.Components {
 		if isRepository(component) || isMachinePath(component) {
 			return k, fmt.Errorf("spec.components: %q has to be a path relative to spec.path", display(component))

@@ -3,7 +3,10 @@
 
 package build
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // entry is an object of a plan or a rendering. Its content is shared and must not be changed.
 type entry struct {
@@ -139,14 +142,7 @@ func withNamespace(content map[string]any, namespace string) map[string]any {
 	if current, _ := metadata["namespace"].(string); current == namespace {
 		return content
 	}
-	placed := make(map[string]any, len(content))
-	for key, value := range content {
-		placed[key] = value
-	}
-	changed := make(map[string]any, len(metadata)+1)
-	for key, value := range metadata {
-		changed[key] = value
-	}
+	placed, changed := maps.Clone(content), maps.Clone(metadata)
 	changed["namespace"] = namespace
 	placed["metadata"] = changed
 	return placed

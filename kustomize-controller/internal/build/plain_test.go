@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -217,7 +218,7 @@ func (m mutator) odd() any {
 	odds := []any{
 		nil, true, 5, 1.5, "", "text", "${x}", []any{}, map[string]any{}, []any{nil}, []any{"a", 5}, []any{[]any{"a"}},
 		map[string]any{"name": "n1"}, map[string]any{"name": nil}, map[string]any{"namespace": "x"}, map[string]any{"": "x"},
-		[]any{map[string]any{"name": "n2", "kind": "ServiceAccount"}}, "List", "default", 1e21, -0.0, map[string]any{"items": []any{}},
+		[]any{map[string]any{"name": "n2", "kind": "ServiceAccount"}}, "List", "default", 1e21, math.Copysign(0, -1), map[string]any{"items": []any{}},
 		map[string]any{"config.kubernetes.io/local-config": "true"}, map[string]any{"a": "b", "c": 5},
 	}
 	return odds[m.IntN(len(odds))]

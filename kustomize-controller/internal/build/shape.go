@@ -3,7 +3,10 @@
 
 package build
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // shape is what kustomize takes for granted about the fields through which an object of some kind may refer to others. It
 // goes along these fields in every build, and fails if they are of another shape.
@@ -22,31 +25,24 @@ func (s *shape) fits(value any) bool {
 	case nil:
 		return true
 	case map[string]any:
-		if s.fields == nil {
-			return false
-		}
-		if name, ok := v["name"].(string); s.needsName && (!ok || name == "") {
-			return false
-		}
-		for field, below := range s.fields {
-			item, has := v[field]
-			if _, ok := item.(string); has && below.isText && !ok || !below.fits(item) {
-				return false
-			}
-		}
-		return true
+		return s.fields != nil && s.fitsMap(v)
 	case []any:
-		if s.items == nil {
-			return false
-		}
-		for _, item := range v {
-			if !s.items.fits(item) {
-				return false
-			}
-		}
-		return true
+		return s.items != nil && !slices.ContainsFunc(v, func(item any) bool { return !s.items.fits(item) })
 	}
 	return s.fields == nil && s.items == nil
+}
+
+func (s *shape) fitsMap(value map[string]any) bool {
+	if name, ok := value["name"].(string); s.needsName && (!ok || name == "") {
+		return false
+	}
+	for field, below := range s.fields {
+		item, has := value[field]
+		if _, ok := item.(string); has && below.isText && !ok || !below.fits(item) {
+			return false
+		}
+	}
+	return true
 }
 
 type fields = map[string]*shape

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,19 +90,23 @@ func normalise(value any) (any, error) {
 		}
 		return v, nil
 	case map[string]any:
-		for key := range v {
-			if !utf8.ValidString(key) {
-				return nil, errUncertain
-			}
-			item, err := normalise(v[key])
-			if err != nil {
-				return nil, err
-			}
-			v[key] = item
-		}
-		return v, nil
+		return normaliseMap(v)
 	}
 	return nil, errUncertain
+}
+
+func normaliseMap(m map[string]any) (any, error) {
+	for key := range m {
+		if !utf8.ValidString(key) {
+			return nil, errUncertain
+		}
+		item, err := normalise(m[key])
+		if err != nil {
+			return nil, err
+		}
+		m[key] = item
+	}
+	return m, nil
 }
 
 // normaliseFloat returns what a number becomes when it is written as JSON and read again: a whole one becomes an integer.
@@ -123,11 +128,7 @@ func hasDollar(value any) bool {
 	case string:
 		return strings.IndexByte(v, '$') >= 0
 	case []any:
-		for _, item := range v {
-			if hasDollar(item) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, hasDollar)
 	case map[string]any:
 		for key, item := range v {
 			if strings.IndexByte(key, '$') >= 0 || hasDollar(item) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/types"
@@ -89,8 +90,7 @@ func (w *walker) kustomization(ctx context.Context, k *types.Kustomization, l *l
 	if l.namespace == "" {
 		l.namespace = k.Namespace
 	}
-	resources := append(k.Resources[:len(k.Resources):len(k.Resources)], k.Bases...)
-	for _, entry := range resources {
+	for _, entry := range slices.Concat(k.Resources, k.Bases) {
 		if err := w.resource(ctx, l, "resources", entry); err != nil {
 			return err
 		}

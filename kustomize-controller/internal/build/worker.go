@@ -122,12 +122,10 @@ func (b *Builder) delegate(ctx context.Context, o order) ([]map[string]any, erro
 
 // pathless returns the cause of an error without the path of this machine that it names.
 func pathless(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err
 	}
-	var execErr *exec.Error
-	if errors.As(err, &execErr) {
+	if execErr, ok := errors.AsType[*exec.Error](err); ok {
 		return execErr.Err
 	}
 	return err

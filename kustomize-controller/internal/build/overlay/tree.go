@@ -189,8 +189,7 @@ func (t *Tree) Walk(name string, visit fs.WalkDirFunc) error {
 // cause takes the path and the operation out of an error, since they name files of this machine, and turns the error of
 // os.Root about an escape, which has no identity of its own, into ErrEscape.
 func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err
 	}
 	if err != nil && strings.Contains(err.Error(), "escapes from parent") {
