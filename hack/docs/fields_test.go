@@ -1,0 +1,238 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/spf13/pflag"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/hack/docs/markdown"
+	"github.com/weir-gitops/weir/pkg/app"
+)
+
+// TestEveryFieldIsDescribed walks the Go types of each page's kind. A field has
+// a heading or a row of a table, and what is inside of it is named there.
+func TestEveryFieldIsDescribed(t *testing.T) {
+	types := map[string][]reflect.Type{
+		kustomizations: {
+			reflect.TypeFor[kustomizev1.KustomizationSpec](),
+			reflect.TypeFor[kustomizev1.KustomizationStatus](),
+		},
+		gitRepositories: {reflect.TypeFor[sourcev1.GitRepositorySpec]()},
+	}
+	for path, p := range specPages(t) {
+		for _, typ := range types[path] {
+			for name, field := range jsonFields(typ) {
+				text := p.About(name)
+				if text == "" {
+					t.Errorf("%s: no heading and no row of a table is about %s.%s", path, typ.Name(), name)
+					continue
+				}
+				for _, inner := range inside(field) {
+					if !markdown.Names(markdown.Code(text), inner) {
+						t.Errorf("%s: what is said about %s.%s does not name its field %s", path, typ.Name(), name, inner)
+					}
+				}
+			}
+		}
+	}
+}
+
+// jsonFields returns the fields of a struct by their names on the wire.
+func jsonFields(typ reflect.Type) map[string]reflect.Type {
+	fields := map[string]reflect.Type{}
+	for field := range typ.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" {
+			maps.Copy(fields, jsonFields(field.Type))
+			continue
+		}
+		fields[name] = field.Type
+	}
+	return fields
+}
+
+// inside returns the names of all fields below a type, but for those of
+// Kubernetes' own types, which have their own documentation.
+func inside(typ reflect.Type) []string {
+	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+		typ = typ.Elem()
+	}
+	if typ.Kind() != reflect.Struct || strings.HasPrefix(typ.PkgPath(), "k8s.io/") {
+		return nil
+	}
+	var all []string
+	for name, field := range jsonFields(typ) {
+		all = append(append(all, name), inside(field)...)
+	}
+	return all
+}
+
+// TestEveryConditionAndReasonIsDescribed goes by the constants of the API.
+func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
+	known := map[string]string{
+		"ReadyCondition":       kustomizev1.ReadyCondition,
+		"ReconcilingCondition": kustomizev1.ReconcilingCondition,
+		"StalledCondition":     kustomizev1.StalledCondition,
+		"HealthyCondition":     kustomizev1.HealthyCondition,
+		"DriftedCondition":     kustomizev1.DriftedCondition,
+
+		"ProgressingReason":             kustomizev1.ProgressingReason,
+		"ProgressingWithRetryReason":    kustomizev1.ProgressingWithRetryReason,
+		"SucceededReason":               kustomizev1.SucceededReason,
+		"ReconciliationSucceededReason": kustomizev1.ReconciliationSucceededReason,
+		"ReconciliationFailedReason":    kustomizev1.ReconciliationFailedReason,
+		"ArtifactFailedReason":          kustomizev1.ArtifactFailedReason,
+		"BuildFailedReason":             kustomizev1.BuildFailedReason,
+		"PruneFailedReason":             kustomizev1.PruneFailedReason,
+		"DependencyNotReadyReason":      kustomizev1.DependencyNotReadyReason,
+		"HealthCheckFailedReason":       kustomizev1.HealthCheckFailedReason,
+		"HealthCheckCanceledReason":     kustomizev1.HealthCheckCanceledReason,
+		"InvalidCELExpressionReason":    kustomizev1.InvalidCELExpressionReason,
+		"FeatureGateDisabledReason":     kustomizev1.FeatureGateDisabledReason,
+		"AccessDeniedReason":            kustomizev1.AccessDeniedReason,
+		"UnsupportedFieldReason":        kustomizev1.UnsupportedFieldReason,
+		"DependencyCycleReason":         kustomizev1.DependencyCycleReason,
+		"InventoryTooLargeReason":       kustomizev1.InventoryTooLargeReason,
+		"FieldContestedReason":          kustomizev1.FieldContestedReason,
+		"DriftCorrectedReason":          kustomizev1.DriftCorrectedReason,
+	}
+	p := specPages(t)[kustomizations]
+	for _, name := range constants(t, "api/kustomize/v1/conditions.go") {
+		switch value := known[name]; {
+		case value == "":
+			t.Errorf("the constant %s is new: add it here and to %s", name, kustomizations)
+		case p.About(value) == "":
+			t.Errorf("%s: no row of a table is about %s", kustomizations, value)
+		}
+	}
+}
+
+// TestEveryKeyIsDescribed goes by the constants for labels, annotations and
+// their values.
+func TestEveryKeyIsDescribed(t *testing.T) {
+	file := parse(t, "api/kustomize/v1/constants.go")
+	p := specPages(t)[kustomizations]
+	all := markdown.Code(p.Prose)
+	ast.Inspect(file, func(n ast.Node) bool {
+		if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			if value := unquote(t, literal); !strings.Contains(all, value) {
+				t.Errorf("%s does not name %s", kustomizations, value)
+			}
+		}
+		return true
+	})
+}
+
+// TestEveryFlagIsDescribed compares the tables of flags with what the programs
+// define, and the defaults of those that all of them have.
+func TestEveryFlagIsDescribed(t *testing.T) {
+	shared := pflag.NewFlagSet("shared", pflag.ContinueOnError)
+	t.Setenv("RUNTIME_NAMESPACE", "")
+	(&app.Options{}).Bind(shared, 1)
+	for path, options := range map[string]string{
+		kustomizations:  "kustomize-controller/internal/app/options.go",
+		gitRepositories: "source-controller/internal/app/options.go",
+	} {
+		p := specPages(t)[path]
+		if p == nil {
+			continue
+		}
+		defined := flags(t, options)
+		shared.VisitAll(func(f *pflag.Flag) {
+			defined["--"+f.Name] = true
+			row := p.About("--" + f.Name)
+			if f.Name != "concurrent" && row != "" && f.DefValue != "" && !strings.Contains(row, "`"+f.DefValue+"`") {
+				t.Errorf("%s: the default of --%s is %s, and its row is %q", path, f.Name, f.DefValue, row)
+			}
+		})
+		for name := range defined {
+			if p.About(name) == "" {
+				t.Errorf("%s: no row of a table is about %s", path, name)
+			}
+		}
+	}
+}
+
+// flags returns the names of the flags that a file defines.
+func flags(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	ast.Inspect(parse(t, path), func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		method, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if set, ok := method.X.(*ast.Ident); !ok || set.Name != "fs" {
+			return true
+		}
+		for _, argument := range call.Args {
+			if literal, ok := argument.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				found["--"+unquote(t, literal)] = true
+				break
+			}
+		}
+		return true
+	})
+	if len(found) == 0 {
+		t.Fatalf("%s defines no flags that this test can see", path)
+	}
+	return found
+}
+
+// constants returns the names of the exported constants of a file.
+func constants(t *testing.T, path string) []string {
+	t.Helper()
+	var found []string
+	for _, declaration := range parse(t, path).Decls {
+		group, ok := declaration.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range group.Specs {
+			for _, name := range spec.(*ast.ValueSpec).Names {
+				if name.IsExported() {
+					found = append(found, name.Name)
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("%s has no constants", path)
+	}
+	return found
+}
+
+func parse(t *testing.T, path string) *ast.File {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, path), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func unquote(t *testing.T, literal *ast.BasicLit) string {
+	t.Helper()
+	value, err := strconv.Unquote(literal.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
