@@ -187,6 +187,22 @@ func kustomizationFaults() map[string]faultCase {
 			kustomizev1.KustomizationSpec{Path: "a"},
 			`resources in b/kustomization.yaml: "../a" is a cycle, because a contains a/kustomization.yaml, which refers to it`,
 		},
+		"a build that would end the process": {
+			map[string]string{
+				"a/kustomization.yaml": head + "namespace: a\nconfigMapGenerator: [{name: cm, literals: [a=b]}]\n",
+				"b/kustomization.yaml": head + "namespace: b\nconfigMapGenerator: [{name: cm, literals: [a=c]}]\n",
+				"kustomization.yaml":   head + "resources: [a, b, c.yaml]\n",
+				"c.yaml": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: x}\n" +
+					"rules: [{resourceNames: [cm]}]\nnot: .nan\n",
+			},
+			kustomizev1.KustomizationSpec{},
+			"kustomize build of the root of the source: kustomize panicked: fatal: json: unsupported value: NaN",
+		},
+		"a file listed twice": {
+			map[string]string{"kustomization.yaml": head + "resources: [a.yaml, ./a.yaml]\n", "a.yaml": settings},
+			kustomizev1.KustomizationSpec{},
+			"kustomize build of the root of the source: ConfigMap settings is defined twice, in a.yaml",
+		},
 		"two kustomization files": {
 			map[string]string{"app/kustomization.yaml": head, "app/Kustomization": head},
 			kustomizev1.KustomizationSpec{Path: "app"},

@@ -53,6 +53,7 @@ type rewrite struct {
 var rewrites = []rewrite{
 	{regexp.MustCompile("(?s) with config: `.*`: "), ": "},
 	{regexp.MustCompile(`\[patch: "(?:[^"\\]|\\.)*"\]`), "the inline patch"},
+	{regexp.MustCompile(`fatal: \d{4}/\d\d/\d\d \d\d:\d\d:\d\d `), "fatal: "},
 	{regexp.MustCompile(`(?s)literal sources .*`), "a literal is not key=value"},
 	{regexp.MustCompile(`(?s)has invalid utf8 bytes.*`), "is not valid UTF-8"},
 	{regexp.MustCompile(`"(?:[^"\\]|\\.)*" is not a valid`), "a key is not a valid"},
@@ -165,7 +166,7 @@ func twice(id string, files map[identity][]string) string {
 	}
 	for key, in := range files {
 		// The name may hold dots, so that it cannot be told from the namespace behind it.
-		if len(in) > 1 && key.kind == kind && key.group == group && strings.HasPrefix(place, key.name+".") {
+		if key.kind == kind && key.group == group && strings.HasPrefix(place, key.name+".") {
 			return fmt.Sprintf("%s %s is defined twice, in %s", kind, key.name, strings.Join(in, " and "))
 		}
 	}

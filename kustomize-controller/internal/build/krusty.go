@@ -6,8 +6,11 @@ package build
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"path"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -46,16 +49,45 @@ func kustomize(ctx context.Context, files filesys.FileSystem, dir string) (built
 	defer restoreSchema()
 	defer func() {
 		if r := recover(); r != nil {
-			logr.FromContextOrDiscard(ctx).Info("kustomize panicked", "panic", r, "stack", string(debug.Stack()))
+			logr.FromContextOrDiscard(ctx).Info("kustomize panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			built, err = nil, fmt.Errorf("kustomize panicked: %v", r)
 		}
 	}()
+	defer surviveFatal()()
 	// A schema that a kustomization brings adds to the built-in one, which therefore has to be there before it.
 	_ = openapi.Schema()
 	return krusty.MakeKustomizer(&krusty.Options{
 		LoadRestrictions: types.LoadRestrictionsNone,
 		PluginConfig:     types.DisabledPluginConfig(),
 	}).Run(files, path.Join(overlay.Base, dir))
+}
+
+// surviveFatal keeps the process alive where kustomize ends it: in some builds it calls log.Fatal, and five files in the
+// repository of one tenant would stop the controller for all. The function that it returns ends that.
+func surviveFatal() (end func()) {
+	before := log.Writer()
+	log.SetOutput(fatalGuard{next: before})
+	return func() { log.SetOutput(before) }
+}
+
+// fatalGuard is where the standard logger writes to in the meantime, for all goroutines.
+type fatalGuard struct {
+	next io.Writer
+}
+
+// Write implements io.Writer. It panics if the process is to end after it.
+func (g fatalGuard) Write(line []byte) (int, error) {
+	var callers [8]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.HasPrefix(frame.Function, "log.Fatal") || strings.HasPrefix(frame.Function, "log.(*Logger).Fatal") {
+			panic("fatal: " + strings.TrimSpace(string(line))) //nolint:forbidigo // The one way not to return to log.Fatal.
+		}
+		if !more {
+			return g.next.Write(line)
+		}
+	}
 }
 
 // restoreSchema puts the built-in schema back if a kustomization has brought another one, which would otherwise serve the

@@ -5,6 +5,7 @@ package build
 
 import (
 	"maps"
+	"regexp"
 	"strings"
 )
 
@@ -105,6 +106,9 @@ func (p plainer) place(entries []entry, target string) ([]entry, bool) {
 		if namespace == "" {
 			continue
 		}
+		if !plainName.MatchString(namespace) {
+			return nil, false
+		}
 		switch p.scope(identify(e.content)) {
 		case scopeUnknown:
 			return nil, false
@@ -115,6 +119,9 @@ func (p plainer) place(entries []entry, target string) ([]entry, bool) {
 	}
 	return placed, true
 }
+
+// plainName is what the name of a namespace looks like.
+var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 
 // scope tells where objects of a kind live, as kustomize takes it.
 func (p plainer) scope(id identity) scope {

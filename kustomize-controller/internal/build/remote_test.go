@@ -6,6 +6,7 @@ package build
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -69,6 +70,8 @@ func site(t *testing.T) *httptest.Server {
 	backend := &cgi.Handler{
 		Path: filepath.Join(git("--exec-path"), "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1"},
+		// kustomize first asks for the address as a file, which Git reports.
+		Stderr: io.Discard,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/a.yaml", http.FileServer(http.Dir(dir)))
