@@ -1,0 +1,156 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+// memoryLimit is that of the shipped Deployment, which Go takes as its soft
+// limit.
+const memoryLimit = "1073741824"
+
+// controller is a running kustomize-controller.
+type controller struct {
+	cmd     *exec.Cmd
+	dir     string
+	metrics string
+	log     *bytes.Buffer
+}
+
+// startController builds kustomize-controller and runs it as it ships, with
+// the token of its own service account, but with as many workers as Flux's
+// benchmark gives it.
+func startController(ctx context.Context, r *rig) (*controller, error) {
+	dir, err := os.MkdirTemp("", "weir-bench-")
+	if err != nil {
+		return nil, err
+	}
+	c := &controller{dir: dir, log: &bytes.Buffer{}}
+	program := filepath.Join(dir, "kustomize-controller")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./kustomize-controller").CombinedOutput(); err != nil { //#nosec G204 -- our own program
+		return nil, errors.Join(fmt.Errorf("build kustomize-controller: %w: %s", err, out), os.RemoveAll(dir))
+	}
+	account, err := r.cluster.ServiceAccountConfig(ctx, "weir-system", "kustomize-controller")
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	if err := testkit.WriteKubeconfig(account, kubeconfig); err != nil {
+		return nil, err
+	}
+	if c.metrics, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	c.cmd = exec.CommandContext(ctx, program, "--concurrent=20", "--metrics-addr="+c.metrics, "--health-addr=0",
+		"--runtime-namespace=weir-system", "--allow-local-sources", "--artifact-path="+dir, "--interval-jitter-percentage=0") //#nosec G204 -- our own program
+	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "GOMEMLIMIT="+memoryLimit)
+	c.cmd.Stderr = c.log
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start kustomize-controller: %w", err)
+	}
+	r.close = append(r.close, c.stop)
+	return c, c.awaitUp(ctx)
+}
+
+func (c *controller) stop() {
+	_ = c.cmd.Process.Signal(os.Interrupt)
+	_ = c.cmd.Wait()
+	_ = exec.Command("chmod", "-R", "u+w", c.dir).Run() //#nosec G204 -- our own directory
+	_ = os.RemoveAll(c.dir)
+}
+
+// awaitUp returns when the controller has started its workers.
+func (c *controller) awaitUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if n, err := c.sum("controller_runtime_max_concurrent_reconciles", nil); err == nil && n > 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kustomize-controller did not start: %s", c.log.String())
+		case <-tick.C:
+		}
+	}
+}
+
+// sum adds up a metric over all of its series that match.
+func (c *controller) sum(name string, match func(map[string]string) bool) (float64, error) {
+	resp, err := http.Get("http://" + c.metrics + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(resp.Body)
+	if err != nil {
+		return 0, fmt.Errorf("read the metrics: %w", err)
+	}
+	total := 0.0
+	for _, series := range families[name].GetMetric() {
+		if match == nil || match(labelsOf(series)) {
+			total += series.GetCounter().GetValue() + series.GetGauge().GetValue()
+		}
+	}
+	return total, nil
+}
+
+func labelsOf(series *dto.Metric) map[string]string {
+	labels := map[string]string{}
+	for _, pair := range series.GetLabel() {
+		labels[pair.GetName()] = pair.GetValue()
+	}
+	return labels
+}
+
+// peakMemory is the most resident memory that the process ever had, in MiB.
+func (c *controller) peakMemory() (float64, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) >= 2 && fields[0] == "VmHWM:" {
+			kib, err := strconv.ParseFloat(fields[1], 64)
+			return kib / 1024, err
+		}
+	}
+	return 0, io.ErrUnexpectedEOF
+}
+
+// cpuSeconds is the processor time that the process has used.
+func (c *controller) cpuSeconds() (float64, error) { return c.sum("process_cpu_seconds_total", nil) }
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}

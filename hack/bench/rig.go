@@ -1,0 +1,151 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+// patience bounds every wait of a measurement.
+const patience = 10 * time.Minute
+
+// rig is a fresh cluster with Weir's manifests and the workload's source.
+type rig struct {
+	cluster *testkit.Cluster
+	client  client.WithWatch
+	close   []func()
+}
+
+func newRig(ctx context.Context) (_ *rig, err error) {
+	cluster, err := testkit.StartCluster(ctx, testkit.WithClusterProgress(os.Stderr))
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{cluster: cluster}
+	r.close = append(r.close, func() { _ = cluster.Stop(context.WithoutCancel(ctx)) })
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	kubectl := exec.CommandContext(ctx, filepath.Join(cluster.Assets(), "kubectl"), "--kubeconfig", cluster.Kubeconfig(),
+		"apply", "--server-side", "--force-conflicts", "-k", "bootstrap") //#nosec G204 -- our own kubectl
+	if out, err := kubectl.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("install bootstrap: %w: %s", err, out)
+	}
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	if r.client, err = client.NewWithWatch(cluster.Config(), client.Options{Scheme: scheme}); err != nil {
+		return nil, fmt.Errorf("make the client: %w", err)
+	}
+	server, err := prepare(ctx, r.client)
+	if err != nil {
+		return nil, err
+	}
+	r.close = append(r.close, server.Close)
+	return r, nil
+}
+
+// Close ends everything, the last first.
+func (r *rig) Close() {
+	for i := len(r.close) - 1; i >= 0; i-- {
+		r.close[i]()
+	}
+}
+
+// untilReady starts the work, creates n Kustomizations with 20 workers, and
+// returns the time from the first create to the last one that a watch sees
+// ready.
+func (r *rig) untilReady(ctx context.Context, n int, each func(ctx context.Context, app string) error) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(workers + 1)
+	start := time.Now()
+	var took time.Duration
+	group.Go(func() error {
+		err := r.awaitReady(groupCtx, n)
+		took = time.Since(start)
+		return err
+	})
+	for i := range n {
+		group.Go(func() error {
+			if err := r.client.Create(groupCtx, kustomizationOf(appName(i))); err != nil {
+				return fmt.Errorf("create %s: %w", appName(i), err)
+			}
+			return each(groupCtx, appName(i))
+		})
+	}
+	err := group.Wait()
+	return took, err
+}
+
+// awaitReady watches until n Kustomizations are ready. The API server ends a
+// watch that falls behind; then the list says what was missed.
+func (r *rig) awaitReady(ctx context.Context, n int) error {
+	ready := map[string]struct{}{}
+	note := func(k *kustomizev1.Kustomization) {
+		if conditions.IsReady(k) && k.Status.ObservedGeneration == k.Generation {
+			ready[k.Name] = struct{}{}
+		}
+	}
+	for len(ready) < n {
+		var list kustomizev1.KustomizationList
+		if err := r.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return fmt.Errorf("%d of %d are ready: %w", len(ready), n, err)
+		}
+		for i := range list.Items {
+			note(&list.Items[i])
+		}
+		since := &client.ListOptions{Namespace: namespace, Raw: &metav1.ListOptions{ResourceVersion: list.ResourceVersion}}
+		events, err := r.client.Watch(ctx, &kustomizev1.KustomizationList{}, since)
+		if err != nil {
+			return fmt.Errorf("watch Kustomizations: %w", err)
+		}
+		for event := range events.ResultChan() {
+			if k, ok := event.Object.(*kustomizev1.Kustomization); ok {
+				note(k)
+			}
+			if len(ready) == n {
+				break
+			}
+		}
+		events.Stop()
+	}
+	return nil
+}
+
+// markReady writes the status of a Kustomization as the bare client does,
+// first as progressing, then as ready.
+func markReady(k *kustomizev1.Kustomization, ready bool) {
+	status, reason := metav1.ConditionUnknown, fluxmeta.ProgressingReason
+	if ready {
+		status, reason = metav1.ConditionTrue, fluxmeta.ReconciliationSucceededReason
+		k.Status.ObservedGeneration = k.Generation
+	}
+	k.Status.Conditions = []metav1.Condition{{
+		Type: fluxmeta.ReadyCondition, Status: status, Reason: reason, Message: "Applied revision: main", LastTransitionTime: metav1.Now(), ObservedGeneration: k.Generation,
+	}}
+}
