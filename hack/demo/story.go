@@ -1,0 +1,107 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weir-gitops/weir/hack/platform"
+)
+
+// patience is how long a step may take. A step takes seconds; a busy machine
+// may need many times that.
+const patience = 90 * time.Second
+
+// errUnseen ends the story at a step that did not come to what it should.
+var errUnseen = errors.New("a step was not seen")
+
+// A story is the demonstration with what its steps leave to those after them.
+type story struct {
+	platform  *platform.Platform
+	out       *console
+	chronicle *chronicle
+
+	// Hashes of commits, named after what they do.
+	setUp, raise, bad, ship string
+}
+
+// A step is one thing to see.
+type step struct {
+	// title says what is done, while it is and if it fails.
+	title string
+	run   func(context.Context) (outcome, error)
+}
+
+// An outcome is what was seen.
+type outcome struct {
+	line    string
+	details []string
+	table   string
+}
+
+func seen(line string, details ...string) outcome {
+	return outcome{line: line, details: details}
+}
+
+// steps is the whole story, in order.
+func (s *story) steps() []step {
+	return []step{
+		{"Build the controllers", s.build},
+		{"Start Kubernetes with simulated GPU nodes", s.startCluster},
+		{"Install Weir: kubectl apply -k bootstrap", s.install},
+		{"Start both controllers under their own service accounts", s.startControllers},
+		{"Push the first commit, and connect the cluster to the repository", s.pushFirst},
+		{"Push a commit that changes a GPU count", s.raiseGPUs},
+		{"Scale GPUs by hand", s.scaleByHand},
+		{"Push a commit with one bad manifest among good changes", s.pushBad},
+		{"Revert the bad commit", s.revertBad},
+		{"Revert the change of the GPU count", s.rollBack},
+		{"Push a new model, and kill source-controller", s.killSource},
+		{"Kill kustomize-controller when the training starts", s.killKustomize},
+		{"Ask who put the objects there", s.trace},
+	}
+}
+
+// tell runs every step and stops at the first one that is not seen.
+func (s *story) tell(ctx context.Context) error {
+	s.out.heading("Weir: from a commit to the cluster")
+	begun := time.Now()
+	for _, step := range s.steps() {
+		if err := s.perform(ctx, step); err != nil {
+			return err
+		}
+	}
+	s.out.heading(fmt.Sprintf("All of it seen in %.1f s.", time.Since(begun).Seconds()))
+	s.out.block(summary)
+	return nil
+}
+
+const summary = `Two controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
+dependencies, undid what was changed by hand, refused a bad commit as a whole, rolled back by git revert, outlived
+kill -9, and trained each model once. Each of these claims was checked against the API server.`
+
+// perform runs one step within its deadline. If it fails, it shows what might
+// explain it.
+func (s *story) perform(ctx context.Context, step step) error {
+	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not seen within %s", patience))
+	defer cancel()
+	s.out.begin(step.title)
+	begun := time.Now()
+	result, err := step.run(limited)
+	took := time.Since(begun)
+	switch {
+	case err == nil:
+		s.out.done(took, result)
+		return nil
+	case ctx.Err() != nil:
+		s.out.failed(took, step.title, errors.New("interrupted"))
+		return errors.New("interrupted")
+	}
+	s.out.failed(took, step.title, err)
+	s.diagnose(context.WithoutCancel(ctx))
+	return errUnseen
+}

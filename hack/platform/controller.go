@@ -1,0 +1,233 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+// Namespace is the one that Weir is installed into.
+const Namespace = "weir-system"
+
+// stopPatience is how long a controller that was told to stop gets before it
+// is killed.
+const stopPatience = 15 * time.Second
+
+// A Controller is one of Weir's controllers as a process, which the kernel
+// ends with the process that started it.
+type Controller struct {
+	// Name of the controller and of its service account.
+	Name string
+	// Log is the file that it writes to, across restarts.
+	Log string
+	// Kubeconfig bears the token of its service account.
+	Kubeconfig string
+
+	program string
+	args    []string
+	disk    string // the directory that it caches in
+	ready   string // the URL of its readiness probe
+	process *os.Process
+	ended   chan struct{}
+}
+
+// StartControllers starts source-controller and kustomize-controller, each with
+// the token of its own service account, so that the RBAC that ships is what
+// they work with. It returns once both are ready.
+func (p *Platform) StartControllers(ctx context.Context) error {
+	artifacts, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	p.Source, err = p.newController(ctx, "source-controller", func(disk string) []string {
+		return []string{"--storage-path=" + disk, "--storage-addr=" + artifacts, "--storage-adv-addr=" + artifacts}
+	})
+	if err != nil {
+		return err
+	}
+	p.Kustomize, err = p.newController(ctx, "kustomize-controller", func(disk string) []string {
+		return []string{"--artifact-path=" + disk}
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Source.Start(ctx), p.Kustomize.Start(ctx))
+}
+
+// newController prepares a controller. flags returns those that only it has,
+// for a given directory to cache in.
+func (p *Platform) newController(ctx context.Context, name string, flags func(disk string) []string) (*Controller, error) {
+	c := &Controller{
+		Name:       name,
+		Log:        p.path(name, "log"),
+		Kubeconfig: p.path(name, "kubeconfig"),
+		program:    p.path("bin", name),
+		disk:       p.path(name, "disk"),
+	}
+	if err := os.MkdirAll(c.disk, 0o750); err != nil {
+		return nil, fmt.Errorf("make a directory for %s: %w", name, err)
+	}
+	account, err := p.Cluster.ServiceAccountConfig(ctx, Namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := testkit.WriteKubeconfig(account, c.Kubeconfig); err != nil {
+		return nil, err
+	}
+	health, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.ready = "http://" + health + "/readyz"
+	// The Git server and the artifacts are on this machine, which a controller refuses unless told otherwise.
+	c.args = append([]string{
+		"--runtime-namespace=" + Namespace, "--allow-local-sources", "--log-encoding=console",
+		"--metrics-addr=0", "--health-addr=" + health,
+	}, flags(c.disk)...)
+	return c, nil
+}
+
+// Start starts the process and returns once it is ready.
+func (c *Controller) Start(ctx context.Context) error {
+	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.program, c.args...)
+	cmd.Env = environment("KUBECONFIG=" + c.Kubeconfig)
+	cmd.Stdout, cmd.Stderr = log, log
+	// A group of its own keeps a Ctrl-C at the terminal from reaching it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if c.ended, err = spawn(cmd); err != nil {
+		return fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	c.process = cmd.Process
+	return Await(ctx, c.checkReady)
+}
+
+// spawn starts cmd from a thread that lives as long as the process does: the
+// kernel sends the signal that ends it with us when that thread ends. The
+// channel is closed when the process is gone.
+func spawn(cmd *exec.Cmd) (chan struct{}, error) {
+	started, ended := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(ended)
+		}
+	}()
+	return ended, <-started
+}
+
+func (c *Controller) checkReady(ctx context.Context) error {
+	if !c.Running() {
+		return fmt.Errorf("%s has ended by itself", c.Name)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.ready, http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("%s is not ready: %w", c.Name, err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s is not ready: %s", c.Name, response.Status)
+	}
+	return nil
+}
+
+// Running reports whether the process is there.
+func (c *Controller) Running() bool {
+	if c.process == nil {
+		return false
+	}
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// PID of the process that was started last.
+func (c *Controller) PID() int {
+	return c.process.Pid
+}
+
+// Kill is kill -9: it returns when the process is gone, which had no say in it.
+func (c *Controller) Kill() error {
+	return c.end(syscall.SIGKILL)
+}
+
+// Stop ends the process in good order. It is an error if it had ended before
+// by itself.
+func (c *Controller) Stop() error {
+	if c.process == nil {
+		return nil
+	}
+	return c.end(syscall.SIGTERM)
+}
+
+func (c *Controller) end(signal syscall.Signal) error {
+	if !c.Running() {
+		return fmt.Errorf("%s had ended by itself; the end of its log:\n%s", c.Name, c.LogTail(20))
+	}
+	if err := c.process.Signal(signal); err != nil {
+		return fmt.Errorf("end %s: %w", c.Name, err)
+	}
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	select {
+	case <-c.ended:
+		return nil
+	case <-patience.C:
+	}
+	err := c.process.Kill()
+	<-c.ended
+	return errors.Join(fmt.Errorf("%s did not stop within %s of a %s", c.Name, stopPatience, signal), err)
+}
+
+// LoseDisk removes what the controller cached, as a new pod on another node
+// would find it. Only for a controller that does not run.
+func (c *Controller) LoseDisk() error {
+	return errors.Join(os.RemoveAll(c.disk), os.MkdirAll(c.disk, 0o750))
+}
+
+// LogTail returns the last lines of the log.
+func (c *Controller) LogTail(lines int) string {
+	content, err := os.ReadFile(c.Log)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// freeAddress returns an address of this machine that nobody listens on.
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return listener.Addr().String(), listener.Close()
+}

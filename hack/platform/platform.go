@@ -1,0 +1,178 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package platform runs all of Weir on one machine, for those who watch it and
+// those who test it: a cluster with simulated GPUs, what bootstrap installs,
+// the controllers as processes with the tokens of their own service accounts,
+// and the example repository behind a Git server.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/restmapper"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+// A Platform is Weir at work on this machine. Make one with New, bring it up
+// with its other methods in the order in which they stand here, or all at once
+// with Start, and Stop it.
+type Platform struct {
+	// Cluster is there after StartCluster.
+	Cluster *testkit.Cluster
+	// Source and Kustomize are there, and run, after StartControllers.
+	Source, Kustomize *Controller
+	// Repository is there after Serve.
+	Repository *Repository
+
+	root   string // of the checkout of Weir
+	dir    string // for everything that the platform writes
+	client dynamic.Interface
+	mapper meta.RESTMapper
+}
+
+// New prepares a platform. It must be called inside a checkout of Weir.
+func New() (*Platform, error) {
+	root, err := findRoot()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "weir-platform-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the platform: %w", err)
+	}
+	return &Platform{root: root, dir: dir}, nil
+}
+
+// Start brings up everything, with the given number of nodes, each with 8
+// GPUs, and returns once the example's repository is served. Nothing is left
+// of it after an error.
+func Start(ctx context.Context, nodes int) (*Platform, error) {
+	p, err := New()
+	if err != nil {
+		return nil, err
+	}
+	for _, bringUp := range []func(context.Context) error{
+		p.Build,
+		func(ctx context.Context) error { return p.StartCluster(ctx, nodes) },
+		p.Install,
+		p.StartControllers,
+		p.Serve,
+	} {
+		if err := bringUp(ctx); err != nil {
+			return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	return p, nil
+}
+
+// Build compiles the controllers from the checkout.
+func (p *Platform) Build(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", p.path("bin")+"/", "./source-controller", "./kustomize-controller")
+	cmd.Dir = p.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the controllers: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// StartCluster starts Kubernetes with the given number of simulated nodes,
+// each with 8 GPUs.
+func (p *Platform) StartCluster(ctx context.Context, nodes int) error {
+	var err error
+	if p.Cluster, err = testkit.StartCluster(ctx, testkit.WithGPUNodes(nodes)); err != nil {
+		return err
+	}
+	if p.client, err = dynamic.NewForConfig(p.Cluster.Config()); err != nil {
+		return fmt.Errorf("make a client for the cluster: %w", err)
+	}
+	kinds, err := discovery.NewDiscoveryClientForConfig(p.Cluster.Config())
+	if err != nil {
+		return fmt.Errorf("make a client for the cluster: %w", err)
+	}
+	p.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kinds))
+	return nil
+}
+
+// Install applies bootstrap as its README says, and returns once the API
+// server serves the kinds. The Deployments in it get simulated pods, which do
+// nothing; StartControllers starts what works.
+func (p *Platform) Install(ctx context.Context) error {
+	_, err := p.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", p.Bootstrap())
+	if err != nil {
+		return err
+	}
+	_, err = p.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
+		"crd/gitrepositories.source.toolkit.fluxcd.io", "crd/kustomizations.kustomize.toolkit.fluxcd.io")
+	return err
+}
+
+// Connect applies the objects that tie an environment of the example to the
+// cluster, from the working copy, as the example's README says.
+func (p *Platform) Connect(ctx context.Context) error {
+	_, err := p.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(p.Repository.Dir, "infra", Environment, "weir"))
+	return err
+}
+
+// Bootstrap is the directory of the overlay that installs Weir.
+func (p *Platform) Bootstrap() string {
+	return filepath.Join(p.root, "bootstrap")
+}
+
+// Kubectl runs the cluster's kubectl as the administrator and returns what it
+// printed. An error holds what it complained of.
+func (p *Platform) Kubectl(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.Cluster.Assets(), "kubectl"), args...)
+	cmd.Env = environment("KUBECONFIG=" + p.Cluster.Kubeconfig())
+	return output(cmd, "kubectl", args)
+}
+
+// Stop ends the controllers, the Git server and the cluster, as far as there
+// are any, and removes all files. That a controller had ended by itself is an
+// error.
+func (p *Platform) Stop(ctx context.Context) error {
+	var errs []error
+	for _, c := range []*Controller{p.Kustomize, p.Source} {
+		if c != nil {
+			errs = append(errs, c.Stop())
+		}
+	}
+	if p.Repository != nil {
+		p.Repository.server.Close()
+	}
+	if p.Cluster != nil {
+		errs = append(errs, p.Cluster.Stop(ctx))
+	}
+	return errors.Join(append(errs, os.RemoveAll(p.dir))...)
+}
+
+func (p *Platform) path(elements ...string) string {
+	return filepath.Join(append([]string{p.dir}, elements...)...)
+}
+
+// findRoot returns the directory of go.work at or above the working directory.
+func findRoot() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.work here or above; run inside a checkout of weir")
+		}
+	}
+}

@@ -1,0 +1,157 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package platform
+
+import (
+	"context"
+	"fmt"
+	"net/mail"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+// Environment is the one of the example that runs on the platform.
+const Environment = "dev"
+
+// source is the file of the example that names the repository's address.
+const source = "infra/base/weir/source.yaml"
+
+// A Repository is the example in a Git repository that is served over HTTP,
+// with a working copy to commit in.
+type Repository struct {
+	// URL of the repository.
+	URL string
+	// Dir is the working copy.
+	Dir string
+
+	server *testkit.GitServer
+}
+
+// A Change is a commit to be made.
+type Change struct {
+	// Author as "Name <address>", and the message.
+	Author, Message string
+	Edits           []Edit
+}
+
+// An Edit replaces the one place in a file where Old stands.
+type Edit struct {
+	Path, Old, New string
+}
+
+// Serve starts a Git server with an empty repository, and puts the example into
+// a working copy, still to be committed. Two lines of the example are changed:
+// the address of the repository, as its README asks for, and how often it is
+// looked at, so that nobody has to wait a minute for what takes a second.
+func (p *Platform) Serve(ctx context.Context) error {
+	if _, err := testkit.NewGitRepo(ctx, p.path("git", "llm-platform.git")); err != nil {
+		return err
+	}
+	server, err := testkit.NewGitServer(p.path("git")) //nolint:contextcheck // The server goes on when ctx ends, until Stop.
+	if err != nil {
+		return err
+	}
+	p.Repository = &Repository{URL: server.URL + "/llm-platform.git", Dir: p.path("llm-platform"), server: server}
+	r := p.Repository
+	if err := os.CopyFS(r.Dir, os.DirFS(filepath.Join(p.root, "examples", "llm-platform"))); err != nil {
+		return fmt.Errorf("copy the example: %w", err)
+	}
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch=main", "."},
+		{"remote", "add", "origin", r.URL},
+		{"config", "push.default", "current"},
+	} {
+		if _, err := r.Git(ctx, args...); err != nil {
+			return err
+		}
+	}
+	for _, edit := range []Edit{
+		{source, "url: https://github.com/acme-ml/llm-platform", "url: " + r.URL},
+		{source, "interval: 1m", "interval: 1s"},
+	} {
+		if err := r.apply(edit); err != nil {
+			return fmt.Errorf("adapt the example: %w", err)
+		}
+	}
+	return nil
+}
+
+// Push commits a change, with whatever else is new in the working copy, pushes
+// it and returns its hash.
+func (r *Repository) Push(ctx context.Context, change Change) (string, error) {
+	for _, edit := range change.Edits {
+		if err := r.apply(edit); err != nil {
+			return "", err
+		}
+	}
+	if _, err := r.Git(ctx, "add", "--all"); err != nil {
+		return "", err
+	}
+	if err := r.as(ctx, change.Author, "commit", "--quiet", "--message", change.Message); err != nil {
+		return "", err
+	}
+	return r.push(ctx)
+}
+
+// Revert reverts a commit, pushes that and returns the hash of the new one.
+func (r *Repository) Revert(ctx context.Context, author, commit string) (string, error) {
+	if err := r.as(ctx, author, "revert", "--no-edit", commit); err != nil {
+		return "", err
+	}
+	return r.push(ctx)
+}
+
+// Git runs git in the working copy, unimpressed by the user's settings, and
+// returns what it printed.
+func (r *Repository) Git(ctx context.Context, args ...string) (string, error) {
+	return r.git(ctx, nil, args...)
+}
+
+// Revision is how the status of sources and Kustomizations names a commit.
+func Revision(commit string) string {
+	return "main@sha1:" + commit
+}
+
+func (r *Repository) push(ctx context.Context) (string, error) {
+	if _, err := r.Git(ctx, "push", "--quiet", "origin"); err != nil {
+		return "", err
+	}
+	return r.Git(ctx, "rev-parse", "HEAD")
+}
+
+// as runs git as the given person.
+func (r *Repository) as(ctx context.Context, person string, args ...string) error {
+	address, err := mail.ParseAddress(person)
+	if err != nil {
+		return fmt.Errorf("%q is not \"Name <address>\": %w", person, err)
+	}
+	_, err = r.git(ctx, []string{
+		"GIT_AUTHOR_NAME=" + address.Name, "GIT_AUTHOR_EMAIL=" + address.Address,
+		"GIT_COMMITTER_NAME=" + address.Name, "GIT_COMMITTER_EMAIL=" + address.Address,
+	}, args...)
+	return err
+}
+
+func (r *Repository) git(ctx context.Context, env []string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = r.Dir
+	cmd.Env = environment(append(env, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull)...)
+	return output(cmd, "git", args)
+}
+
+func (r *Repository) apply(edit Edit) error {
+	file := filepath.Join(r.Dir, edit.Path)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("edit %s: %w", edit.Path, err)
+	}
+	if n := strings.Count(string(content), edit.Old); n != 1 {
+		return fmt.Errorf("edit %s: %q stands there %d times, not once", edit.Path, edit.Old, n)
+	}
+	return os.WriteFile(file, []byte(strings.Replace(string(content), edit.Old, edit.New, 1)), 0o600)
+}
