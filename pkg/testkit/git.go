@@ -214,9 +214,7 @@ func (s *GitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.old {
 		r.Header.Del("Git-Protocol")
 	}
-	body := &fetchDetector{ReadCloser: r.Body}
-	r.Body = body
-	out := &countingWriter{ResponseWriter: w, body: body}
+	out := &countingWriter{ResponseWriter: w, fetch: wantsObjects(r)}
 
 	s.mu.Lock()
 	s.stats.Requests++
@@ -246,7 +244,7 @@ func (s *GitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if body.fetch() {
+	if out.fetch {
 		s.stats.Fetches++
 		s.stats.FetchedBytes += out.written
 	}

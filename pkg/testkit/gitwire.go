@@ -8,38 +8,37 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync/atomic"
+	"strings"
 )
 
 // cleanBytes is how much of a transfer of objects a faulty server sends as it
 // should: enough for the answer to begin, not enough for any pack to end.
 const cleanBytes = 96
 
-// fetchDetector watches the body of a request for the wish for an object,
-// which both versions of the protocol spell "want".
-type fetchDetector struct {
-	io.ReadCloser
-	head bytes.Buffer
-	seen atomic.Bool
-}
+// maxRequest is how much of a request is looked at.
+const maxRequest = 1 << 20
 
-func (d *fetchDetector) Read(p []byte) (int, error) {
-	n, err := d.ReadCloser.Read(p)
-	if !d.seen.Load() && d.head.Len() < 4096 {
-		d.head.Write(p[:n])
-		if bytes.Contains(d.head.Bytes(), []byte("want ")) {
-			d.seen.Store(true)
-		}
+// wantsObjects reports whether a request is one for objects, which both
+// versions of the protocol spell "want". The program behind begins its answer
+// before it has read the request, so the request is read here first.
+func wantsObjects(r *http.Request) bool {
+	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
+		return false
 	}
-	return n, err
+	var head bytes.Buffer
+	_, _ = io.CopyN(&head, r.Body, maxRequest)
+	fetch := bytes.Contains(head.Bytes(), []byte("want "))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&head, r.Body), r.Body}
+	return fetch
 }
-
-func (d *fetchDetector) fetch() bool { return d.seen.Load() }
 
 // countingWriter counts the bytes of an answer and spoils those of a fetch.
 type countingWriter struct {
 	http.ResponseWriter
-	body    *fetchDetector
+	fetch   bool
 	fault   GitFault
 	written int64
 }
@@ -48,14 +47,14 @@ type countingWriter struct {
 var errInjected = errors.New("fault injected")
 
 func (w *countingWriter) WriteHeader(status int) {
-	if w.fault == GitErrorOnFetch && w.body.fetch() {
+	if w.fault == GitErrorOnFetch && w.fetch {
 		status = http.StatusInternalServerError
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *countingWriter) Write(p []byte) (int, error) {
-	if w.body.fetch() {
+	if w.fetch {
 		switch w.fault {
 		case GitTruncated:
 			if w.written+int64(len(p)) > cleanBytes {

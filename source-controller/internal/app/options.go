@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 
 	"github.com/weir-gitops/weir/pkg/app"
@@ -43,6 +44,9 @@ type Options struct {
 	// Pod is the name of the pod that this process runs in, and empty
 	// elsewhere.
 	Pod, PodNamespace string
+	// Logger overrides the one that the flags describe and that is global to
+	// the process, for processes with more than one controller.
+	Logger *logr.Logger
 }
 
 // Bind defines the flags. Environment: STORAGE_PATH, STORAGE_ADDRESS and

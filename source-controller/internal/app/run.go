@@ -48,6 +48,7 @@ func Run(ctx context.Context, o *Options) error {
 		Scheme:     Scheme(),
 		Owned:      []client.Object{&sourcev1.GitRepository{}},
 		Finalizers: []string{sourcev1.SourceFinalizer},
+		Log:        o.Logger,
 	}, &o.Options)
 	if err != nil {
 		return err

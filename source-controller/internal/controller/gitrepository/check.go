@@ -56,8 +56,7 @@ func (c *Controller) checkStorage(ctx context.Context, s *scope) error {
 		// Ready promises an artifact.
 		conditions.MarkUnknown(s.obj, fluxmeta.ReadyCondition, fluxmeta.ProgressingReason, "%s", message)
 	}
-	reconcile.MarkProgressing(s.obj, fluxmeta.ProgressingReason, message)
-	return s.patcher.Status(ctx)
+	return s.progress(ctx, message)
 }
 
 // collect removes old artifacts. Its failure is no reason to stop: the next

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -104,8 +103,7 @@ func (s *scope) outdated(ctx context.Context) error {
 	if s.obj.Status.Artifact != nil {
 		conditions.MarkTrue(s.obj, sourcev1.ArtifactOutdatedCondition, newRevisionReason, "%s", message)
 	}
-	reconcile.MarkProgressing(s.obj, fluxmeta.ProgressingReason, "building artifact: "+message)
-	return s.patcher.Status(ctx)
+	return s.progress(ctx, "building artifact: "+message)
 }
 
 // gitFailed is fetchFailed for errors of conversations with a remote.

@@ -4,6 +4,8 @@
 package gitrepository
 
 import (
+	"context"
+
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -32,6 +34,15 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 		c.succeeded(s)
 	}
 	return result, finished
+}
+
+// progress shows what goes on now. An object that shows a failure keeps showing
+// it until it is over: otherwise each retry would write its status twice.
+func (s *scope) progress(ctx context.Context, message string) error {
+	if !s.failing {
+		reconcile.MarkProgressing(s.obj, fluxmeta.ProgressingReason, message)
+	}
+	return s.patcher.Status(ctx)
 }
 
 // isFailing reports whether the object shows a failure of an earlier run.
