@@ -80,7 +80,7 @@ func startReplica(t *testing.T, pod string) *replica {
 		"--storage-path="+t.TempDir(), "--storage-addr="+r.artifacts, "--storage-adv-addr="+r.artifacts)
 	quiet := logr.New(log.NullLogSink{})
 	o.Pod, o.PodNamespace, o.Logger = pod, namespace, &quiet
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

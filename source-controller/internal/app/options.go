@@ -56,7 +56,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.StoragePath, "storage-path", env("STORAGE_PATH", "/data"), "The directory for artifacts. It may be emptied at any time.")
 	fs.StringVar(&o.StorageAddr, "storage-addr", env("STORAGE_ADDRESS", ":9090"), "The address that serves artifacts.")
 	fs.StringVar(&o.StorageAdvAddr, "storage-adv-addr", env("STORAGE_ADV_ADDR", ""), "The host that the URLs of artifacts name; by default that of --storage-addr.")
-	fs.DurationVar(&o.RetentionTTL, "artifact-retention-ttl", time.Minute, "The age at which an artifact that was replaced is deleted.")
+	fs.DurationVar(&o.RetentionTTL, "artifact-retention-ttl", time.Minute, "How long an artifact is kept after it was replaced.")
 	fs.IntVar(&o.RetentionRecords, "artifact-retention-records", 2, "How many artifacts of one object are kept at most.")
 	fs.StringVar(&o.Digest, "artifact-digest-algo", "sha256", "The digest of artifacts: sha256, sha384 or sha512.")
 	fs.Int64Var(&o.ArtifactMaxSize, "artifact-max-size", 512<<20, "How many bytes the files of one artifact may have in total, before compression.")

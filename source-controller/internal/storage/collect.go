@@ -21,10 +21,10 @@ type stored struct {
 	written time.Time
 }
 
-// Collect deletes what is past its retention: artifacts older than the TTL,
-// then the oldest ones beyond the number of records, never the current one. It
-// also deletes what a killed process left half written. It returns the number
-// of deleted artifacts.
+// Collect deletes what is past its retention: artifacts that were replaced
+// longer ago than the TTL, then the oldest ones beyond the number of records,
+// never the current one. It also deletes what a killed process left half
+// written. It returns the number of deleted artifacts.
 func (s *Storage) Collect(o Object, current *meta.Artifact) (int, error) {
 	entries, err := fs.ReadDir(s.root.FS(), o.dir())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,7 +65,9 @@ func (s *Storage) Collect(o Object, current *meta.Artifact) (int, error) {
 	return len(garbage), errors.Join(failed...)
 }
 
-// expired decides which artifacts go.
+// expired decides which artifacts go. One was replaced when the next one was
+// written: whoever read the status just before still needs it then, however
+// old it is.
 func expired(artifacts []stored, keep string, now time.Time, ttl time.Duration, records int) []string {
 	slices.SortFunc(artifacts, func(a, b stored) int {
 		if c := a.written.Compare(b.written); c != 0 {
@@ -75,8 +77,12 @@ func expired(artifacts []stored, keep string, now time.Time, ttl time.Duration, 
 	})
 	left := len(artifacts)
 	var garbage []string
-	for _, a := range artifacts {
-		if a.name != keep && (now.Sub(a.written) > ttl || left > records) {
+	for i, a := range artifacts {
+		replaced := a.written
+		if i+1 < len(artifacts) {
+			replaced = artifacts[i+1].written
+		}
+		if a.name != keep && (now.Sub(replaced) > ttl || left > records) {
 			garbage = append(garbage, a.name)
 			left--
 		}

@@ -50,8 +50,7 @@ type Options struct {
 	// Host is what the URLs of artifacts begin with: "host", "host:port", or
 	// a URL.
 	Host string
-	// RetentionTTL is the age at which an artifact that is not the current
-	// one is removed.
+	// RetentionTTL is how long an artifact is kept after it was replaced.
 	RetentionTTL time.Duration
 	// RetentionRecords is how many artifacts of one object are kept at most,
 	// the current one among them.

@@ -333,7 +333,8 @@ func TestExpired(t *testing.T) {
 		"nothing":               {nil, "", nil},
 		"only the current one":  {[]stored{at("a", time.Hour)}, "a", nil},
 		"young ones stay":       {[]stored{at("a", time.Second), at("b", 2*time.Second)}, "a", nil},
-		"old ones go":           {[]stored{at("a", time.Second), at("b", 2*time.Minute), at("c", 3*time.Minute)}, "a", []string{"c", "b"}},
+		"old ones go":           {[]stored{at("a", 2*time.Minute), at("b", time.Hour)}, "a", []string{"b"}},
+		"old but just replaced": {[]stored{at("a", time.Second), at("b", time.Hour), at("c", 2*time.Hour)}, "a", []string{"c"}},
 		"too many go by age":    {[]stored{at("a", 1), at("b", 2), at("c", 3), at("d", 4)}, "a", []string{"d", "c"}},
 		"an old one is current": {[]stored{at("a", 1), at("b", 2), at("c", time.Hour)}, "c", []string{"b"}},
 		"same time":             {[]stored{at("c", 1), at("b", 1), at("a", 1)}, "a", []string{"b"}},
@@ -358,7 +359,7 @@ func TestCollect(t *testing.T) {
 	write(t, filepath.Join(dir, tempPrefix+"1"), "left by kill -9")
 	write(t, filepath.Join(dir, tempPrefix+"2"), "being written")
 	past := time.Now().Add(-2 * staleTemp)
-	for _, name := range []string{"old.tar.gz", tempPrefix + "1"} {
+	for _, name := range []string{"old.tar.gz", "new.tar.gz", tempPrefix + "1"} {
 		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
 			t.Fatal(err)
 		}
