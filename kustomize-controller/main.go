@@ -13,14 +13,24 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/weir-gitops/weir/kustomize-controller/internal/app"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 )
 
 func main() {
+	// Builds that go out to the network have a process of their own.
+	if len(os.Args) == 2 && os.Args[1] == app.BuildWorker {
+		exit(build.Work(ctrl.SetupSignalHandler(), os.Stdin, os.Stdout))
+	}
 	options := &app.Options{}
 	options.Bind(pflag.CommandLine)
 	pflag.Parse()
-	if err := app.Run(ctrl.SetupSignalHandler(), options); err != nil {
+	exit(app.Run(ctrl.SetupSignalHandler(), options))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "kustomize-controller:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }

@@ -95,6 +95,9 @@ func New(s Settings, o *Options) (*App, error) {
 	if err := app.setupProbes(); err != nil {
 		return nil, err
 	}
+	if err := app.Manager.Add(&clock{list: app.guard.list}); err != nil {
+		return nil, fmt.Errorf("watch over the API server's history: %w", err)
+	}
 	if app.Events, err = events.NewRecorder(log, o.EventsAddr, s.Name, events.WithManager(app.Manager)); err != nil {
 		return nil, fmt.Errorf("set up events for --events-addr: %w", err)
 	}

@@ -28,13 +28,22 @@ type counterpart struct {
 	namespace string
 }
 
-// Live returns a sentence about the live counterpart, or "" if there is none.
-func (c *counterpart) Live(ctx context.Context) (string, error) {
+// list returns the leases of that name in all namespaces.
+func (c *counterpart) list(ctx context.Context) (*coordinationv1.LeaseList, error) {
 	list, err := c.leases.Leases(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
 		FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, c.name).String(),
 	})
 	if err != nil {
-		return "", fmt.Errorf("look for another controller that holds lease %q in any namespace: %w", c.name, err)
+		return nil, fmt.Errorf("look for another controller that holds lease %q in any namespace: %w", c.name, err)
+	}
+	return list, nil
+}
+
+// Live returns a sentence about the live counterpart, or "" if there is none.
+func (c *counterpart) Live(ctx context.Context) (string, error) {
+	list, err := c.list(ctx)
+	if err != nil {
+		return "", err
 	}
 	for i := range list.Items {
 		lease := &list.Items[i]

@@ -123,8 +123,9 @@ func (c *Cluster) Snapshot(ctx context.Context, file string) error {
 	return c.do(ctx, "snapshot", file)
 }
 
-// Restore puts the cluster back to a snapshot of itself, resource versions
-// included, and returns when it serves again. Addresses and credentials stay.
+// Restore puts the cluster back to a snapshot of itself and returns when it
+// serves again. Resource versions go on from above those that any client has
+// seen, as etcd's handbook asks for. Addresses and credentials stay.
 // A file that is no snapshot is an error and leaves the cluster as it was.
 func (c *Cluster) Restore(ctx context.Context, file string) error {
 	return c.do(ctx, "restore", file)

@@ -6,6 +6,7 @@ package watch
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
@@ -31,6 +33,14 @@ type informer struct {
 	mu     sync.Mutex
 	denied error
 }
+
+// An API server that was away is watched again soon: what changes unseen is not
+// put back. The reflector's own back-off goes up to a minute.
+const (
+	retryMin   = 200 * time.Millisecond
+	retryMax   = 5 * time.Second
+	retrySteps = 10
+)
 
 // wait returns once the records are complete, the API server has refused to
 // show them, or ctx has ended.
@@ -90,6 +100,7 @@ func follow(ctx context.Context, name string, objects dynamic.ResourceInterface,
 		Name:            name,
 		TypeDescription: name,
 		Logger:          &log,
+		Backoff:         &wait.Backoff{Duration: retryMin, Factor: 2, Steps: retrySteps, Cap: retryMax, Jitter: 0.5},
 	})
 	reflector.RunWithContext(ctx)
 }

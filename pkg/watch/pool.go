@@ -105,7 +105,7 @@ func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVers
 	for _, target := range targets {
 		wanted[watched{gvk: target.GVK, target: target.NamespacedName}] = struct{}{}
 	}
-	started, err := p.adjust(user, wanted)
+	started, err := p.adjust(user, wanted) //nolint:contextcheck // informers outlive the call that starts them
 	if err != nil {
 		return err
 	}

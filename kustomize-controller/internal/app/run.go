@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 
 	helper "github.com/fluxcd/pkg/runtime/controller"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -31,6 +32,9 @@ import (
 )
 
 const name = "kustomize-controller"
+
+// BuildWorker is the argument that makes the program do one build and end.
+const BuildWorker = "build-worker"
 
 // Scheme knows every kind that the controller handles as a Go type.
 func Scheme() *runtime.Scheme {
@@ -78,6 +82,10 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 	if err != nil {
 		return err
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program, for its build workers: %w", err)
+	}
 	waker := &kustomization.Waker{}
 	c := &kustomization.Controller{
 		Client: client,
@@ -100,7 +108,7 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 		}),
 		Tenants:   tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager),
 		Artifacts: artifacts,
-		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, CacheBytes: o.BuildCacheSize}),
+		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
 		Events:    a.Events,
 		Metrics:   a.Metrics,
 		Options: kustomization.Options{

@@ -81,9 +81,16 @@ func (s specs) etcd() process.Spec {
 	)
 }
 
-// restore turns a snapshot file into the data directory of an etcd that does not run.
+// revisionBump is added to the revision of a restored etcd. It is more than any cluster writes between two snapshots.
+const revisionBump = "1000000000"
+
+// restore turns a snapshot file into the data directory of an etcd that does not run. As etcd's handbook has it for
+// Kubernetes, revisions go on from far above those that clients may have seen, and older ones count as compacted: else
+// every watch would wait for events that it believes to have had.
 func (s specs) restore(snapshot string) process.Spec {
 	return s.spec("etcdutl", "snapshot", "restore", snapshot,
+		"--bump-revision="+revisionBump,
+		"--mark-compacted",
 		"--data-dir="+s.layout.data(),
 		"--name="+member,
 		"--initial-cluster="+s.initialCluster(),

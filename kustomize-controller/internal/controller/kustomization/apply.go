@@ -93,6 +93,7 @@ func (s *scope) announce(ctx context.Context) error {
 	if err := s.patcher.Status(ctx); err != nil {
 		return fmt.Errorf("write the inventory before the first object: %w", err)
 	}
+	s.memory.inventory = s.obj.Status.Inventory.DeepCopy()
 	return nil
 }
 
@@ -114,6 +115,7 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	if err != nil {
 		return reconcile.Fail(kustomizev1.PruneFailedReason, err)
 	}
+	s.memory.inventory = s.obj.Status.Inventory.DeepCopy()
 	s.written = true
 	s.memory.applied = s.memory.tried
 	s.memory.waitSince, s.memory.illSince = s.now, time.Time{}

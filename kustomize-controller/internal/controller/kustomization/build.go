@@ -5,12 +5,13 @@ package kustomization
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
@@ -30,6 +31,9 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 		Kustomization: s.obj,
 		Variables:     s.variables,
 	})
+	if _, nowhere := errors.AsType[*build.PathError](err); nowhere {
+		return reconcile.Fail(kustomizev1.ArtifactFailedReason, err)
+	}
 	if err != nil {
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
@@ -47,38 +51,46 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 }
 
 // readVariables merges what spec.postBuild names: later sources win over
-// earlier ones, and inline values over all. It returns nil if there is nothing
-// to substitute.
-func (c *Controller) readVariables(ctx context.Context, obj *kustomizev1.Kustomization) (map[string]string, error) {
-	if obj.Spec.PostBuild == nil {
+// earlier ones, and inline values over all. The tenant reads them, so that
+// nobody substitutes what they could not read themselves. It returns nil if
+// there is nothing to substitute.
+func (c *Controller) readVariables(ctx context.Context, s *scope) (map[string]string, error) {
+	postBuild := s.obj.Spec.PostBuild
+	if postBuild == nil {
 		return nil, nil
 	}
 	variables := map[string]string{}
-	for _, ref := range obj.Spec.PostBuild.SubstituteFrom {
-		values, err := c.readSubstitutes(ctx, client.ObjectKey{Namespace: obj.Namespace, Name: ref.Name}, ref.Kind)
-		if apierrors.IsNotFound(err) && ref.Optional {
+	for _, from := range postBuild.SubstituteFrom {
+		ref := inventory.Ref{Namespace: s.obj.Namespace, Name: from.Name, Kind: from.Kind}
+		live, err := s.client.Get(ctx, ref, "v1")
+		if apierrors.IsNotFound(err) && from.Optional {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("substitute from %s '%s': %w", ref.Kind, ref.Name, err)
+			return nil, fmt.Errorf("substitute from %s '%s': %w", from.Kind, from.Name, err)
+		}
+		values, err := substitutes(live)
+		if err != nil {
+			return nil, fmt.Errorf("substitute from %s '%s': %w", from.Kind, from.Name, err)
 		}
 		maps.Copy(variables, values)
 	}
-	maps.Copy(variables, obj.Spec.PostBuild.Substitute)
+	maps.Copy(variables, postBuild.Substitute)
 	return variables, nil
 }
 
-func (c *Controller) readSubstitutes(ctx context.Context, key client.ObjectKey, kind string) (map[string]string, error) {
-	if kind == "Secret" {
-		secret := &corev1.Secret{}
-		err := c.Client.Get(ctx, key, secret)
-		values := make(map[string]string, len(secret.Data))
-		for name, value := range secret.Data {
-			values[name] = string(value)
-		}
-		return values, err
+// substitutes returns the data of a ConfigMap, or that of a Secret decoded.
+func substitutes(obj *unstructured.Unstructured) (map[string]string, error) {
+	data, _, err := unstructured.NestedStringMap(obj.Object, "data")
+	if err != nil || obj.GetKind() != "Secret" {
+		return data, err
 	}
-	config := &corev1.ConfigMap{}
-	err := c.Client.Get(ctx, key, config)
-	return config.Data, err
+	for name, encoded := range data {
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("the value of %q is not base64", name)
+		}
+		data[name] = string(value)
+	}
+	return data, nil
 }

@@ -115,7 +115,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.prune,
 		c.checkHealth,
 	)
-	return c.finish(ctx, s, err)
+	return c.finish(s, err)
 }
 
 var (

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -73,7 +74,7 @@ func (s *scope) becomeHealthy(verdict apply.Verdict) error {
 		s.succeed()
 		return nil
 	}
-	pending := append(verdict.Pending, verdict.Scaling...)
+	pending := slices.Concat(verdict.Pending, verdict.Scaling)
 	timeout := s.obj.GetTimeout()
 	left := s.memory.waitSince.Add(timeout).Sub(s.now)
 	switch {
@@ -95,7 +96,7 @@ func (s *scope) becomeHealthy(verdict apply.Verdict) error {
 // with it whoever depends on this, only when the illness lasts. Replicas that
 // are yet to come while as many as before serve are no illness.
 func (s *scope) stayHealthy(verdict apply.Verdict) error {
-	ailing := append(verdict.Failed, verdict.Pending...)
+	ailing := slices.Concat(verdict.Failed, verdict.Pending)
 	if len(ailing) == 0 {
 		s.memory.illSince = time.Time{}
 		conditions.MarkTrue(s.obj, kustomizev1.HealthyCondition, kustomizev1.SucceededReason, "Health check passed")

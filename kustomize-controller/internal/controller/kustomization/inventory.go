@@ -76,6 +76,7 @@ func recordCompleted(obj *kustomizev1.Kustomization, finished []apply.Finished, 
 		if len(jobs) >= kustomizev1.MaxCompletedJobs {
 			jobs = jobs[1:]
 		}
-		obj.Status.Weir.CompletedJobs = append(jobs, kustomizev1.CompletedJob{ID: id, Digest: f.Digest, Succeeded: f.Succeeded, FinishedAt: now})
+		jobs = append(jobs, kustomizev1.CompletedJob{ID: id, Digest: f.Digest, Succeeded: f.Succeeded, FinishedAt: now})
+		obj.Status.Weir.CompletedJobs = jobs
 	}
 }

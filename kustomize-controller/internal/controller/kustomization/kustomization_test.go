@@ -89,8 +89,8 @@ func TestBuildErrorsNameTheFile(t *testing.T) {
 		text   []string
 	}{
 		"broken YAML":      {map[string]string{"dir/x.yaml": "a: [b"}, "", "BuildFailed", []string{"dir/x.yaml"}},
-		"no such path":     {map[string]string{"dir/kustomization.yaml": "resources: []"}, "./dri", "BuildFailed", []string{"dri"}},
-		"path climbs out":  {map[string]string{"x.yaml": configMap("a", "one")}, "../..", "BuildFailed", []string{".."}},
+		"no such path":     {map[string]string{"dir/kustomization.yaml": "resources: []"}, "./dri", "ArtifactFailed", []string{"dri"}},
+		"path climbs out":  {map[string]string{"x.yaml": configMap("a", "one")}, "../..", "ArtifactFailed", []string{".."}},
 		"missing resource": {map[string]string{"kustomization.yaml": "resources: [absent.yaml]"}, "", "BuildFailed", []string{"absent.yaml"}},
 		"no namespace":     {map[string]string{"x.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}"}, "", "ReconciliationFailed", []string{"ConfigMap/a", "namespace not specified"}},
 	} {

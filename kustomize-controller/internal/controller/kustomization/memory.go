@@ -13,6 +13,7 @@ import (
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -37,6 +38,8 @@ type memory struct {
 	waitSince time.Time
 	// wasHealthy is set once the applied attempt was healthy.
 	wasHealthy bool
+	// inventory is what status.inventory was last set to.
+	inventory *kustomizev1.ResourceInventory
 	// illSince is when a once healthy attempt fell ill.
 	illSince time.Time
 }
@@ -69,11 +72,20 @@ func (c *Controller) forget(uid types.UID) {
 	c.Store.Forget(uid)
 }
 
+// outdated reports whether the status is not the one that goes with the memory:
+// somebody has edited it, or the cluster was restored from a backup.
+func (m *memory) outdated(obj *kustomizev1.Kustomization) bool {
+	return m.inventory != nil && !equality.Semantic.DeepEqual(m.inventory, obj.Status.Inventory)
+}
+
 // decide tells a full reconcile from one that only looks. An attempt that
 // failed is not repeated before its time, whatever event arrives; what it
 // failed with stays on show.
 func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m, requested := s.memory, s.requestedAt()
+	if m.outdated(s.obj) {
+		*m = memory{}
+	}
 	asked := requested != "" && requested != m.requestedAt && requested != s.obj.Status.LastHandledReconcileAt
 	changed := m.tried.generation != s.obj.Generation || m.tried.digest != s.artifact.Digest
 	retry := m.failure != nil && !s.now.Before(m.retryAt)
@@ -91,7 +103,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	}
 	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
 	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest}
-	variables, err := c.readVariables(ctx, s.obj)
+	variables, err := c.readVariables(ctx, s)
 	if err != nil {
 		s.full = true
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)

@@ -75,12 +75,18 @@ func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wak
 }
 
 func sourceKeys(obj client.Object) []string {
-	k := obj.(*kustomizev1.Kustomization)
+	k, ok := obj.(*kustomizev1.Kustomization)
+	if !ok {
+		return nil
+	}
 	return []string{k.Spec.SourceRef.Kind + "/" + k.GetSourceNamespace() + "/" + k.Spec.SourceRef.Name}
 }
 
 func dependencyKeys(obj client.Object) []string {
-	k := obj.(*kustomizev1.Kustomization)
+	k, ok := obj.(*kustomizev1.Kustomization)
+	if !ok {
+		return nil
+	}
 	var keys []string
 	for _, d := range k.GetDependsOn() {
 		keys = append(keys, dependencyKey(k, d).String())
@@ -98,8 +104,8 @@ var newArtifact = predicate.Funcs{
 }
 
 func artifactOf(obj client.Object) *fluxmeta.Artifact {
-	if source, ok := obj.(sourcev1.Source); ok {
-		return source.GetArtifact()
+	if from, ok := obj.(sourcev1.Source); ok {
+		return from.GetArtifact()
 	}
 	return nil
 }
@@ -108,8 +114,9 @@ func artifactOf(obj client.Object) *fluxmeta.Artifact {
 var newlyReady = predicate.Funcs{
 	CreateFunc: func(event.CreateEvent) bool { return false },
 	UpdateFunc: func(e event.UpdateEvent) bool {
-		before, after := e.ObjectOld.(*kustomizev1.Kustomization), e.ObjectNew.(*kustomizev1.Kustomization)
-		return conditions.IsReady(after) && (!conditions.IsReady(before) ||
+		before, wasOne := e.ObjectOld.(*kustomizev1.Kustomization)
+		after, isOne := e.ObjectNew.(*kustomizev1.Kustomization)
+		return wasOne && isOne && conditions.IsReady(after) && (!conditions.IsReady(before) ||
 			before.Status.LastAppliedRevision != after.Status.LastAppliedRevision ||
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration)
 	},

@@ -4,7 +4,6 @@
 package kustomization
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ import (
 )
 
 // finish turns the outcome of the phases into status, event and next run.
-func (c *Controller) finish(ctx context.Context, s *scope, err error) (ctrl.Result, error) {
+func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 	s.remember(err)
 	wasReady := conditions.IsReady(s.obj)
 	result, err := reconcile.Finish(s.obj, err,
