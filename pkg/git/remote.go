@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/weir-gitops/weir/pkg/dial"
@@ -36,6 +37,9 @@ type Remote struct {
 	info *serverInfo
 	// spent: the conversation cannot take another request.
 	spent bool
+	// listed: the program at the other end, where it is one for the whole
+	// conversation, has read its references and will not read them again.
+	listed bool
 }
 
 // NewRemote prepares access to the http, https or ssh URL. It does not connect
@@ -88,7 +92,7 @@ func (r *Remote) wrap(doing string, err error) error {
 
 // start begins a conversation, after which r.info is set.
 func (r *Remote) start(ctx context.Context, prefixes []string) (err error) {
-	r.info, r.spent = nil, false
+	r.info, r.spent, r.listed = nil, false, false
 	body, err := r.conn.advertise(ctx)
 	if err != nil {
 		return err
@@ -120,7 +124,7 @@ func hasPrefix(name string, prefixes []string) bool {
 
 // list returns the remote's references that begin with one of the prefixes.
 func (r *Remote) list(ctx context.Context, prefixes ...string) ([]ref, error) {
-	if r.info == nil || !r.info.v2 || r.spent {
+	if r.info == nil || !r.info.v2 || r.spent || r.listed {
 		if err := r.start(ctx, prefixes); err != nil {
 			return nil, err
 		}
@@ -130,10 +134,12 @@ func (r *Remote) list(ctx context.Context, prefixes ...string) ([]ref, error) {
 	}
 	body, err := r.conn.request(ctx, listRequest(prefixes))
 	if err != nil {
+		r.spent = true
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
 	refs, err := readList(limited(body, maxAdvertisement))
+	r.spent, r.listed = err != nil, !r.conn.again(false)
 	return refs, inTime(ctx, err)
 }
 
@@ -159,6 +165,14 @@ func (r *Remote) fetch(ctx context.Context, w wish, take func(io.Reader) error) 
 		r.spent = true
 	}
 	return inTime(ctx, err)
+}
+
+// shallow reports whether the server sends commits without their history.
+func (s *serverInfo) shallow() bool {
+	if s.v2 {
+		return slices.Contains(strings.Fields(s.capabilities["fetch"]), "shallow")
+	}
+	return s.has("shallow")
 }
 
 // canWant reports whether the server hands out a commit that no reference

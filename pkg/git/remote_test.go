@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -339,6 +340,41 @@ func TestSSH(t *testing.T) {
 			checkError(t, err, tc.want, tc.text)
 			if tc.text == "" && files["a"] != "1" {
 				t.Errorf("files %v", files)
+			}
+		})
+	}
+}
+
+// TestConversationsOutliveTheirContexts: the look and the fetch have a timeout
+// each, and the end of the first must not end the connection of the second.
+func TestConversationsOutliveTheirContexts(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]testkit.GitSSHOption{"v2": nil, "v0": {testkit.GitSSHProtocolV0()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			repo, err := testkit.NewGitRepo(t.Context(), dir+"/repo.git")
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := testkit.NewGitSSHServer(dir, opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(server.Close)
+			remote := mustRemote(t, server.URL+"/repo.git", map[string][]byte{"identity": server.Identity, "known_hosts": server.KnownHosts})
+			store := newStore(t, 1<<30, Limits{})
+			for i := range 3 {
+				want := commit(t, repo, testkit.GitCommit{Files: testkit.Files(map[string]string{"a": strconv.Itoa(i)})})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				target, err := store.Resolve(ctx, remote, main)
+				cancel()
+				if err != nil || target.Hash != want {
+					t.Fatalf("target %+v, error %v", target, err)
+				}
+				if err := store.Read(t.Context(), remote, target, func(*Commit) error { return nil }); err != nil {
+					t.Fatal(err)
+				}
 			}
 		})
 	}

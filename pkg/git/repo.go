@@ -209,7 +209,7 @@ func (r *repo) fetch(ctx context.Context, remote *Remote, t Target, tips []strin
 	case !there:
 		return failf(ErrReference, "the server does not have the wanted commit")
 	}
-	if err := r.retire(old); err != nil || w.full {
+	if err := r.retire(old); err != nil || !slices.Contains(w.want, t.Hash) {
 		return err
 	}
 	tips = append(tips, t.Hash)
@@ -247,18 +247,19 @@ func (r *repo) retire(old []string) error {
 	return nil
 }
 
-// adapt changes the wish for servers that give out only what a reference
-// points to: the wanted commit then comes with the whole history around it.
+// adapt changes the wish for what the server cannot do: some send nothing
+// without its history, and some give out only what a reference points to, so
+// that any other commit has to come with the whole history around it.
 func (r *Remote) adapt(ctx context.Context, t Target, w wish) (wish, error) {
-	if !t.pinned {
-		return w, nil
-	}
 	if r.info == nil {
 		if err := r.start(ctx, nil); err != nil {
 			return w, err
 		}
 	}
-	if r.canWant() {
+	if !r.info.shallow() {
+		w.full, w.shallow = true, nil
+	}
+	if !t.pinned || r.canWant() {
 		return w, nil
 	}
 	if t.branch != "" {

@@ -31,8 +31,8 @@ type sshConn struct {
 	command string
 	config  *ssh.ClientConfig
 
+	raw    net.Conn
 	client *ssh.Client
-	stop   func() bool
 	stdin  io.WriteCloser
 	stdout io.Reader
 }
@@ -97,10 +97,16 @@ func (c *sshConn) close() {
 	if c.client == nil {
 		return
 	}
-	c.stop()
 	_ = c.stdin.Close()
 	_ = c.client.Close()
 	c.client = nil
+}
+
+// guard ends what waits on the connection when ctx ends, until stop is called:
+// the SSH library knows no contexts.
+func (c *sshConn) guard(ctx context.Context) (stop func() bool) {
+	raw := c.raw
+	return context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 }
 
 func (c *sshConn) advertise(ctx context.Context) (io.ReadCloser, error) {
@@ -109,23 +115,22 @@ func (c *sshConn) advertise(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The SSH library knows no contexts: a closed connection ends whatever
-	// waits on it.
-	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	c.raw = raw
+	stop := c.guard(ctx)
 	connection, channels, requests, err := ssh.NewClientConn(raw, c.address, c.config)
 	if err != nil {
 		stop()
 		_ = raw.Close()
 		return nil, handshakeError(ctx, err)
 	}
-	c.client, c.stop = ssh.NewClient(connection, channels, requests), stop
+	c.client = ssh.NewClient(connection, channels, requests)
 	if err := c.start(); err != nil {
 		_ = c.client.Close()
 		c.client = nil
 		stop()
 		return nil, ended(ctx, err)
 	}
-	return &sshStream{ctx: ctx, r: limited(io.NopCloser(c.stdout), maxAdvertisement)}, nil
+	return &sshStream{ctx: ctx, stop: stop, r: limited(io.NopCloser(c.stdout), maxAdvertisement)}, nil
 }
 
 // start runs the command of the conversation.
@@ -154,16 +159,19 @@ func (c *sshConn) start() error {
 }
 
 func (c *sshConn) request(ctx context.Context, message []byte) (io.ReadCloser, error) {
+	stop := c.guard(ctx)
 	if _, err := c.stdin.Write(message); err != nil {
+		stop()
 		return nil, ended(ctx, err)
 	}
-	return &sshStream{ctx: ctx, r: c.stdout}, nil
+	return &sshStream{ctx: ctx, stop: stop, r: c.stdout}, nil
 }
 
 // sshStream words the end of a conversation: a server that refuses closes the
 // channel without a word in the protocol.
 type sshStream struct {
 	ctx  context.Context //nolint:containedctx // Lives as long as one answer.
+	stop func() bool
 	r    io.Reader
 	some bool
 }
@@ -182,7 +190,10 @@ func (s *sshStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *sshStream) Close() error { return nil }
+func (s *sshStream) Close() error {
+	s.stop()
+	return nil
+}
 
 // handshakeError tells a host key that does not match from a refused identity.
 func handshakeError(ctx context.Context, err error) error {

@@ -78,6 +78,28 @@ func TestIncrementalFetchTransfersLittle(t *testing.T) {
 	}
 }
 
+// TestServersWithoutShallow: some servers send nothing without its history.
+func TestServersWithoutShallow(t *testing.T) {
+	t.Parallel()
+	for name, info := range map[string]*serverInfo{
+		"v2": {v2: true, capabilities: map[string]string{"fetch": "filter"}},
+		"v0": {capabilities: map[string]string{"ofs-delta": ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			remote := &Remote{info: info}
+			w, err := remote.adapt(t.Context(), Target{Hash: someHash}, wish{want: []string{someHash}, have: []string{someHash}, shallow: []string{someHash}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			request := string(fetchRequest(info, w))
+			if strings.Contains(request, "deepen") || strings.Contains(request, "shallow") || !strings.Contains(request, "have "+someHash) {
+				t.Errorf("request %q", request)
+			}
+		})
+	}
+}
+
 func TestNothingIsFetchedTwice(t *testing.T) {
 	t.Parallel()
 	server, repo := newServer(t)

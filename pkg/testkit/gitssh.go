@@ -35,6 +35,7 @@ type GitSSHServer struct {
 	// same server, both in the format of OpenSSH.
 	KnownHosts, WrongKnownHosts []byte
 
+	old      bool
 	root     string
 	config   *ssh.ServerConfig
 	listener net.Listener
@@ -42,13 +43,24 @@ type GitSSHServer struct {
 	conns    sync.WaitGroup
 }
 
+// GitSSHOption configures a GitSSHServer.
+type GitSSHOption func(*GitSSHServer)
+
+// GitSSHProtocolV0 answers as servers that do not know protocol version 2.
+func GitSSHProtocolV0() GitSSHOption {
+	return func(s *GitSSHServer) { s.old = true }
+}
+
 // NewGitSSHServer serves dir on a free loopback port until Close.
-func NewGitSSHServer(dir string) (*GitSSHServer, error) {
+func NewGitSSHServer(dir string, opts ...GitSSHOption) (*GitSSHServer, error) {
 	root, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("serve %s: %w", dir, err)
 	}
 	s := &GitSSHServer{root: root, Passphrase: "correct horse"}
+	for _, opt := range opts {
+		opt(s)
+	}
 	if err := s.makeKeys(); err != nil {
 		return nil, err
 	}
@@ -165,7 +177,7 @@ func (s *GitSSHServer) session(ctx context.Context, channel ssh.Channel, request
 		switch request.Type {
 		case "env":
 			var pair struct{ Name, Value string }
-			accepted := ssh.Unmarshal(request.Payload, &pair) == nil && pair.Name == "GIT_PROTOCOL"
+			accepted := ssh.Unmarshal(request.Payload, &pair) == nil && pair.Name == "GIT_PROTOCOL" && !s.old
 			if accepted {
 				env = append(env, "GIT_PROTOCOL="+pair.Value)
 			}

@@ -44,6 +44,9 @@ func (c *Controller) remoteOf(ctx context.Context, s *scope) (*git.Remote, error
 	if err != nil {
 		return nil, err
 	}
+	if len(secret["githubAppID"]) > 0 || len(secret["githubAppClientID"]) > 0 {
+		return nil, errors.New("the Secret holds the data of a GitHub App, which this version of source-controller does not support")
+	}
 	auth, err := git.AuthFor(u, secret)
 	if err == nil {
 		var remote *git.Remote

@@ -245,8 +245,11 @@ func TestSpecErrors(t *testing.T) {
 		reason, message string
 		stalled         bool
 	}{
-		"URL without a host":  {func(g *sourcev1.GitRepository) { g.Spec.URL = "https://" }, "URLInvalid", "spec.url: the URL is not valid", true},
-		"missing Secret":      {func(g *sourcev1.GitRepository) { g.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "creds"} }, "AuthenticationFailed", "failed to get secret '$NS/creds': it does not exist", false},
+		"URL without a host": {func(g *sourcev1.GitRepository) { g.Spec.URL = "https://" }, "URLInvalid", "spec.url: the URL is not valid", true},
+		"missing Secret":     {func(g *sourcev1.GitRepository) { g.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "creds"} }, "AuthenticationFailed", "failed to get secret '$NS/creds': it does not exist", false},
+		"GitHub App": {func(g *sourcev1.GitRepository) {
+			g.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "app"}
+		}, "AuthenticationFailed", "the Secret holds the data of a GitHub App", false},
 		"ssh without Secret":  {func(g *sourcev1.GitRepository) { g.Spec.URL = "ssh://git@127.0.0.1/x" }, "AuthenticationFailed", "access over SSH needs a Secret with the key 'identity'", false},
 		"no such branch":      {func(g *sourcev1.GitRepository) { g.Spec.Reference = nil }, "GitOperationFailed", "couldn't find remote ref 'refs/heads/master'; the default branch of the repository is 'main'", false},
 		"link-local":          {func(g *sourcev1.GitRepository) { g.Spec.URL = "http://169.254.169.254/latest/meta-data" }, "GitOperationFailed", "the address is link-local or multicast, which is never permitted", false},
@@ -258,6 +261,9 @@ func TestSpecErrors(t *testing.T) {
 			t.Parallel()
 			s := newSuite(t)
 			s.commit(map[string]string{"a": "1"})
+			s.must(kube.Create(t.Context(), &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "app"}, StringData: map[string]string{"githubAppID": "1"},
+			}))
 			s.create(tc.change)
 			s.start()
 			g := s.awaitFailure(tc.reason, strings.ReplaceAll(tc.message, "$NS", s.ns))
@@ -310,6 +316,33 @@ func TestSecretIsReadAtEachTry(t *testing.T) {
 	s.awaitFailure("AuthenticationFailed", "the server answered 401 Unauthorized: check the credentials in the Secret")
 	s.must(kube.Patch(t.Context(), secret, client.RawPatch("application/merge-patch+json", []byte(`{"stringData":{"password":"s3cret"}}`))))
 	s.awaitRevision("main@sha1:" + hash)
+}
+
+func TestSSH(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	hash := s.commit(map[string]string{"a": "1"})
+	server, err := testkit.NewGitSSHServer(filepath.Dir(s.repo.Dir))
+	s.must(err)
+	defer server.Close()
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "creds"},
+		Data:       map[string][]byte{"identity": server.EncryptedIdentity, "password": []byte(server.Passphrase), "known_hosts": server.WrongKnownHosts},
+	}
+	s.must(kube.Create(t.Context(), secret))
+	s.create(func(g *sourcev1.GitRepository) {
+		g.Spec.URL = server.URL + "/repo.git"
+		g.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "creds"}
+	})
+	s.start()
+	s.awaitFailure("AuthenticationFailed", "the host key of the server is not the one in 'known_hosts'")
+	secret.Data["known_hosts"] = server.KnownHosts
+	s.must(kube.Update(t.Context(), secret))
+	s.awaitRevision("main@sha1:" + hash)
+	hash = s.commit(map[string]string{"a": "2"})
+	if g := s.request(); !g.Status.Artifact.HasRevision("main@sha1:"+hash) || s.download(g.Status.Artifact)["a"] != "2" {
+		t.Errorf("status %+v", g.Status)
+	}
 }
 
 func TestSuspendedObjectsRest(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -238,8 +239,10 @@ func (s *suite) killWhile(pattern string) int {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), flagsVar+"="+strings.Join(s.flags, " "))
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // It must not outlive the tests.
 	before, _ := filepath.Glob(pattern)
 	s.must(cmd.Start())
+	s.Cleanup(func() { _ = cmd.Process.Kill() })
 	s.eventually(pattern+" appears", func() bool {
 		now, _ := filepath.Glob(pattern)
 		return len(now) > len(before)
