@@ -9,7 +9,7 @@ package app
 import (
 	"errors"
 	"fmt"
-	"math/rand"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -87,10 +87,12 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Jittered spreads an interval by the configured percentage.
+// Jittered spreads an interval by up to the configured percentage, either way.
+// What it returns may be called from several goroutines at a time.
 func (o *Options) Jittered() func(time.Duration) time.Duration {
-	if o.Jitter.Percentage == 0 {
-		return jitter.NoJitter
+	share := float64(o.Jitter.Percentage) / 100
+	return func(interval time.Duration) time.Duration {
+		spread := share * (2*rand.Float64() - 1) //#nosec G404 -- spreads load, guards nothing
+		return time.Duration(float64(interval) * (1 + spread))
 	}
-	return jitter.Percent(float64(o.Jitter.Percentage)/100, rand.New(rand.NewSource(time.Now().UnixNano()))) //#nosec G404 -- spreads load, guards nothing
 }

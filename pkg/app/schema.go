@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -43,13 +44,16 @@ func missingField(ctx context.Context, reader client.Reader, name, version strin
 	if i < 0 {
 		return fmt.Sprintf("CustomResourceDefinition %s has no version %s; apply Weir's", name, version)
 	}
-	schema := crd.Spec.Versions[i].Schema.OpenAPIV3Schema
+	schema := apiextensionsv1.JSONSchemaProps{}
+	if whole := crd.Spec.Versions[i].Schema; whole != nil && whole.OpenAPIV3Schema != nil {
+		schema = *whole.OpenAPIV3Schema
+	}
 	for depth, field := range path {
 		next, ok := schema.Properties[field]
 		if !ok {
-			return fmt.Sprintf("CustomResourceDefinition %s has no field %v; apply Weir's, or accept this one with --accept-flux-crds", name, path[:depth+1])
+			return fmt.Sprintf("CustomResourceDefinition %s has no field %s; apply Weir's, or accept this one with --accept-flux-crds", name, strings.Join(path[:depth+1], "."))
 		}
-		schema = &next
+		schema = next
 	}
 	return ""
 }

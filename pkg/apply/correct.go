@@ -88,26 +88,12 @@ func (e *Engine) correct(ctx context.Context, set *Set, m *member, opts Options,
 	ref, managers := m.desired.Ref, e.config.Watch.Managers
 	live, err := opts.Client.Get(ctx, ref, m.desired.GVK.Version)
 	gone := apierrors.IsNotFound(err)
-	switch {
-	case err != nil && !gone:
+	if err != nil && !gone {
 		return &ObjectError{Ref: ref, Doing: "read", Err: err}
-	case gone && opts.Completed != nil && opts.Completed(ref, m.desired.Digest):
-		set.put(&m.desired, watch.Owned{}, true)
-		return nil
-	case !gone && m.matches(e.pool.Record(live), e.scaled(ref)) && e.labelled(live, set):
-		return nil // the event was ahead of our own apply, or already undone
-	case m.desired.data == nil:
-		drift.Stale = true
-		return nil
 	}
 	now := time.Now()
-	if !gone && !opts.Insist {
-		if contested := m.contest.standing(live, managers.Self, now); len(contested) > 0 {
-			for _, c := range contested {
-				drift.Contested = append(drift.Contested, Contested{ref, c})
-			}
-			return nil
-		}
+	if e.spared(set, m, live, gone, now, opts, drift) {
+		return nil
 	}
 	result, err := e.reapply(ctx, m, live, gone, opts)
 	if err != nil {
@@ -120,6 +106,29 @@ func (e *Engine) correct(ctx context.Context, set *Set, m *member, opts Options,
 	set.put(&m.desired, watch.Fingerprint(result, managers), false)
 	drift.Corrected = append(drift.Corrected, correction)
 	return nil
+}
+
+// spared reports whether a member is not to be applied again, having looked at
+// the live object, and notes why where the owner wants to know.
+func (e *Engine) spared(set *Set, m *member, live *unstructured.Unstructured, gone bool, now time.Time, opts Options, drift *Drift) bool {
+	ref := m.desired.Ref
+	switch {
+	case gone && opts.Completed != nil && opts.Completed(ref, m.desired.Digest):
+		set.put(&m.desired, watch.Owned{}, true)
+		return true
+	case !gone && m.matches(e.pool.Record(live), e.scaled(ref)) && e.labelled(live, set):
+		return true // the event was ahead of our own apply, or already undone
+	case m.desired.data == nil:
+		drift.Stale = true
+		return true
+	case gone || opts.Insist:
+		return false
+	}
+	contested := m.contest.standing(live, e.config.Watch.Managers.Self, now)
+	for _, c := range contested {
+		drift.Contested = append(drift.Contested, Contested{ref, c})
+	}
+	return len(contested) > 0
 }
 
 // reapply sends the desired state of a member again, recreating the object

@@ -164,6 +164,7 @@ func (w *writer) write(ctx context.Context, s *step) error {
 		if err := w.client.remove(ctx, s.Ref, s.GVK.Version, w.opts.StageTimeout); err != nil {
 			return err
 		}
+	case Created, Deferred: // nothing is in the way
 	case Configured:
 		if s.cleanup {
 			if err := w.client.cleanUp(ctx, s.Ref, s.GVK.Version, w.engine.config.Watch.Managers); err != nil {

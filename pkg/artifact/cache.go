@@ -193,9 +193,9 @@ func (c *Cache) add(t *tree) {
 // use stays, and so does keep, which somebody is about to use.
 func (c *Cache) evict(keep *tree) {
 	for at := c.used.Front(); at != nil && c.size > c.maxSize; {
-		t := at.Value.(*tree)
+		t, ok := at.Value.(*tree)
 		at = at.Next()
-		if t.users == 0 && t != keep {
+		if ok && t.users == 0 && t != keep {
 			c.drop(t)
 		}
 	}
@@ -229,30 +229,43 @@ func (c *Cache) unpack(packed io.Reader) (string, int64, error) {
 
 // seal makes a directory read-only and returns its size in bytes.
 func seal(dir string) (size int64, err error) {
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
-			return os.Chmod(path, 0o555) //#nosec G302 -- read-only for all is the point
+			return root.Chmod(path, 0o555)
 		}
 		info, err := entry.Info()
 		if err != nil {
 			return err
 		}
 		size += info.Size()
-		return os.Chmod(path, 0o444) //#nosec G302 -- read-only for all is the point
+		return root.Chmod(path, 0o444)
 	})
 	return size, err
 }
 
 // remove deletes a directory, sealed or not.
 func remove(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.IsDir() {
 			return err
 		}
-		return os.Chmod(path, 0o700) //#nosec G302 -- a directory has to be entered
+		return root.Chmod(path, 0o700) // a directory has to be entered
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -93,10 +93,10 @@ func (f *Fetcher) get(ctx context.Context, a *meta.Artifact) (io.ReadCloser, err
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case resp.StatusCode == http.StatusOK:
+	switch resp.StatusCode {
+	case http.StatusOK:
 		return resp.Body, nil
-	case resp.StatusCode == http.StatusNotFound:
+	case http.StatusNotFound:
 		err = ErrNotFound
 	default:
 		err = fmt.Errorf("the server answers %s", resp.Status)

@@ -67,9 +67,10 @@ func Finish(obj Object, err error, ok Success, policy Policy) (ctrl.Result, erro
 		return ctrl.Result{RequeueAfter: e.After}, nil
 	}
 
-	changed := conditions.GetMessage(obj, meta.ReadyCondition) != message || conditions.GetReason(obj, meta.ReadyCondition) != e.Reason
+	before := shown(obj)
 	conditions.MarkFalse(obj, meta.ReadyCondition, e.Reason, "%s", message)
-	if changed && e.Kind != KindWaiting && policy.Failed != nil {
+	// What is shown is compared, since a condition cuts off a long message.
+	if shown(obj) != before && e.Kind != KindWaiting && policy.Failed != nil {
 		policy.Failed(e.Reason, message)
 	}
 
@@ -87,6 +88,12 @@ func Finish(obj Object, err error, ok Success, policy Policy) (ctrl.Result, erro
 		return ctrl.Result{RequeueAfter: policy.RetryAfter}, nil
 	}
 	return ctrl.Result{}, e
+}
+
+// shown is the reason and message that the object gives for not being ready,
+// or for being so.
+func shown(obj Object) [2]string {
+	return [2]string{conditions.GetReason(obj, meta.ReadyCondition), conditions.GetMessage(obj, meta.ReadyCondition)}
 }
 
 // MarkProgressing announces work under way without taking back a Ready=True

@@ -153,7 +153,7 @@ func statusPatch(c client.Client) patchFunc {
 }
 
 func clone(obj client.Object) client.Object {
-	return obj.DeepCopyObject().(client.Object)
+	return obj.DeepCopyObject().(client.Object) //nolint:errcheck // a copy has the type of what was copied
 }
 
 func copyMetadata(to, from client.Object) {

@@ -90,7 +90,7 @@ func (w *walker) walk(fields map[string]any, value any, path string) {
 		if below == replicasPath {
 			hash = &w.replicas
 		}
-		hash.WriteString(key)
+		writeText(hash, key)
 		child, ok := lookup(value, key)
 		if !ok {
 			hash.WriteByte(0)
@@ -109,8 +109,8 @@ func (w *walker) walk(fields map[string]any, value any, path string) {
 // nothing but exempt paths.
 func (w *walker) claims(entry fieldsEntry) {
 	before := w.fields
-	w.fields.WriteString(entry.manager)
-	w.fields.WriteString(entry.operation)
+	writeText(&w.fields, entry.manager)
+	writeText(&w.fields, entry.operation)
 	if !w.writeClaims(entry.fields, "") {
 		w.fields = before
 	}
@@ -127,7 +127,7 @@ func (w *walker) writeClaims(fields map[string]any, path string) (found bool) {
 			found = w.writeClaims(claims, below) || found
 			continue
 		}
-		w.fields.WriteString(below)
+		writeText(&w.fields, below)
 		// The existence of a parent is claimed with any child; alone it
 		// says nothing.
 		found = found || key != "."
@@ -241,8 +241,7 @@ func writeValue(hash *maphash.Hash, value any) {
 		maphash.WriteComparable(hash, v)
 	case string:
 		hash.WriteByte('s')
-		maphash.WriteComparable(hash, len(v))
-		hash.WriteString(v)
+		writeText(hash, v)
 	case int64, float64:
 		hash.WriteByte('n')
 		n, _ := number(v)
@@ -257,8 +256,15 @@ func writeValue(hash *maphash.Hash, value any) {
 		hash.WriteByte('m')
 		maphash.WriteComparable(hash, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			hash.WriteString(key)
+			writeText(hash, key)
 			writeValue(hash, v[key])
 		}
 	}
+}
+
+// writeText adds a string preceded by its length, so that nobody can move the
+// border between two of them.
+func writeText(hash *maphash.Hash, text string) {
+	maphash.WriteComparable(hash, len(text))
+	hash.WriteString(text)
 }
