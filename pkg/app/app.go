@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/weir-gitops/weir/pkg/watch"
 )
 
 // App is a controller process before its start.
@@ -159,7 +162,7 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 		Logger:                 a.Log,
 		HealthProbeBindAddress: o.HealthAddr,
 		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr, ExtraHandlers: pprof.GetHandlers()},
-		Cache:                  cache.Options{ByObject: owned},
+		Cache:                  cache.Options{ByObject: owned, NewInformer: newInformer},
 		// Secrets and ConfigMaps are read when a spec names them, never
 		// cached: the memory would hold every secret of the cluster.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
@@ -183,6 +186,12 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 	options.RetryPeriod = &o.LeaderElection.RetryPeriod
 	options.LeaderElectionResourceLockInterface, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection.RenewDeadline/2, a.Log)
 	return options, err
+}
+
+// newInformer returns an informer that is back soon after the API server was
+// away.
+func newInformer(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	return toolscache.NewSharedIndexInformer(watch.Persistent(source), example, resync, indexers)
 }
 
 func (a *App) setupProbes() error {

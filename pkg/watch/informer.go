@@ -6,7 +6,6 @@ package watch
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
@@ -33,14 +31,6 @@ type informer struct {
 	mu     sync.Mutex
 	denied error
 }
-
-// An API server that was away is watched again soon: what changes unseen is not
-// put back. The reflector's own back-off goes up to a minute.
-const (
-	retryMin   = 200 * time.Millisecond
-	retryMax   = 5 * time.Second
-	retrySteps = 10
-)
 
 // wait returns once the records are complete, the API server has refused to
 // show them, or ctx has ended.
@@ -96,11 +86,10 @@ func follow(ctx context.Context, name string, objects dynamic.ResourceInterface,
 			return events, err
 		},
 	}
-	reflector := cache.NewReflectorWithOptions(source, &unstructured.Unstructured{}, into, cache.ReflectorOptions{
+	reflector := cache.NewReflectorWithOptions(Persistent(source), &unstructured.Unstructured{}, into, cache.ReflectorOptions{
 		Name:            name,
 		TypeDescription: name,
 		Logger:          &log,
-		Backoff:         &wait.Backoff{Duration: retryMin, Factor: 2, Steps: retrySteps, Cap: retryMax, Jitter: 0.5},
 	})
 	reflector.RunWithContext(ctx)
 }

@@ -15,8 +15,7 @@ import (
 )
 
 // newNotingStore returns a store and what it tells of changes: the data before
-// and after, "-" for
-// none.
+// and after, "-" for none.
 func newNotingStore() (s *store[string], noted *[]string) {
 	noted = &[]string{}
 	text := func(s *string) string {

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	weirreconcile "github.com/weir-gitops/weir/pkg/reconcile"
 )
 
 // Indexes of Kustomizations in the cache.
@@ -66,8 +67,8 @@ func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wak
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("kustomization").
 		For(&kustomizev1.Kustomization{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}))).
-		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(c.consumers), builder.WithPredicates(newArtifact)).
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}, weirreconcile.Restored()))).
+		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(c.consumers), builder.WithPredicates(predicate.Or[client.Object](newArtifact, weirreconcile.Restored()))).
 		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(c.dependents), builder.WithPredicates(newlyReady)).
 		WatchesRawSource(source.Func(waker.connect)).
 		WithOptions(options).
