@@ -23,7 +23,8 @@ import (
 )
 
 // TestEveryFieldIsDescribed walks the Go types of each page's kind. A field has
-// a heading or a row of a table, and what is inside of it is named there.
+// a heading or a row of a table, and what is inside of it is named there, unless
+// it is not built yet.
 func TestEveryFieldIsDescribed(t *testing.T) {
 	types := map[string][]reflect.Type{
 		kustomizations: {
@@ -36,8 +37,11 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 		for _, typ := range types[path] {
 			for name, field := range jsonFields(typ) {
 				text := p.About(name)
-				if text == "" {
+				switch {
+				case text == "":
 					t.Errorf("%s: no heading and no row of a table is about %s.%s", path, typ.Name(), name)
+					continue
+				case strings.Contains(text, "**Not yet.**"):
 					continue
 				}
 				for _, inner := range inside(field) {
@@ -65,7 +69,8 @@ func jsonFields(typ reflect.Type) map[string]reflect.Type {
 }
 
 // inside returns the names of all fields below a type, but for those of
-// Kubernetes' own types, which have their own documentation.
+// Kubernetes' own types, which have their own documentation, and for the one
+// field of a type that refers to another object by name.
 func inside(typ reflect.Type) []string {
 	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
 		typ = typ.Elem()
@@ -73,8 +78,12 @@ func inside(typ reflect.Type) []string {
 	if typ.Kind() != reflect.Struct || strings.HasPrefix(typ.PkgPath(), "k8s.io/") {
 		return nil
 	}
+	fields := jsonFields(typ)
+	if _, isName := fields["name"]; isName && len(fields) == 1 {
+		return nil
+	}
 	var all []string
-	for name, field := range jsonFields(typ) {
+	for name, field := range fields {
 		all = append(append(all, name), inside(field)...)
 	}
 	return all
@@ -147,9 +156,6 @@ func TestEveryFlagIsDescribed(t *testing.T) {
 		gitRepositories: "source-controller/internal/app/options.go",
 	} {
 		p := specPages(t)[path]
-		if p == nil {
-			continue
-		}
 		defined := flags(t, options)
 		shared.VisitAll(func(f *pflag.Flag) {
 			defined["--"+f.Name] = true

@@ -47,13 +47,10 @@ func readPage(t *testing.T, path string) *markdown.Page {
 // specPages are those of the kinds, by their paths.
 func specPages(t *testing.T) map[string]*markdown.Page {
 	t.Helper()
-	found := map[string]*markdown.Page{}
-	for _, path := range []string{kustomizations, gitRepositories} {
-		if exists(path) {
-			found[path] = readPage(t, path)
-		}
+	return map[string]*markdown.Page{
+		kustomizations:  readPage(t, kustomizations),
+		gitRepositories: readPage(t, gitRepositories),
 	}
-	return found
 }
 
 func exists(path string) bool {

@@ -39,8 +39,9 @@ func TestMain(m *testing.M) {
 
 // elsewhere are commands that something else runs, or nothing here can.
 var elsewhere = []*regexp.Regexp{
-	regexp.MustCompile(`^(\w+=\S+ )?make\b`),  // .ci/run; that the targets exist is tested in hack/docs
-	regexp.MustCompile(`^kubectl .*\blogs\b`), // no container runs here
+	regexp.MustCompile(`^(\w+=\S+ )?make\b`),                 // .ci/run does; hack/docs tests that the targets exist
+	regexp.MustCompile(`^kubectl .*\b(logs|port-forward)\b`), // no container runs here
+	regexp.MustCompile(`\bhttp://localhost:9090/`),           // what was forwarded
 }
 
 // What the commands of the pages expect to be there.
@@ -140,7 +141,7 @@ func (s *shell) within(t *testing.T) *shell {
 	return &shell{T: t, dir: s.dir, env: s.env}
 }
 
-// pages returns those whose commands are for users of Weir.
+// pages returns those for users of Weir that show anything.
 func (s *shell) pages() []*markdown.Page {
 	s.Helper()
 	all, err := markdown.ReadAll(root)
@@ -151,7 +152,7 @@ func (s *shell) pages() []*markdown.Page {
 	place := func(p *markdown.Page) int {
 		return slices.IndexFunc(order, func(prefix string) bool { return strings.HasPrefix(p.Path, prefix) })
 	}
-	all = slices.DeleteFunc(all, func(p *markdown.Page) bool { return place(p) < 0 })
+	all = slices.DeleteFunc(all, func(p *markdown.Page) bool { return place(p) < 0 || len(p.Blocks) == 0 })
 	slices.SortStableFunc(all, func(a, b *markdown.Page) int { return cmp.Compare(place(a), place(b)) })
 	return all
 }
