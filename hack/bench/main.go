@@ -6,7 +6,7 @@
 // the same work in the same run, because the ratio of the two means the same on
 // every machine, and seconds do not.
 //
-//	go run ./hack/bench [-only ks]
+//	go run ./hack/bench [-only ks], or make bench ONLY=ks
 package main
 
 import (
@@ -40,7 +40,7 @@ var parts = []part{
 }
 
 func main() {
-	only := flag.String("only", "", "measure this part alone: "+strings.Join(names(), ", "))
+	only := flag.String("only", os.Getenv("ONLY"), "measure this part alone: "+strings.Join(names(), ", "))
 	out := flag.String("out", filepath.Join("hack", "bench", "results.json"), "where the figures go")
 	flag.Parse()
 	ctrl.SetLogger(logr.Discard())
