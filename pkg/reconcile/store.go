@@ -94,13 +94,16 @@ type Patcher struct {
 	base  client.Object
 }
 
-// Status sends what changed in the status. An object that is gone is no error.
+// Status sends what changed in the status, and leaves changes of labels,
+// annotations and finalizers for Metadata. An object that is gone is no error.
 func (p *Patcher) Status(ctx context.Context) error {
 	target := clone(p.obj)
 	copyMetadata(target, p.base)
 	sent, err := p.send(ctx, target, statusPatch(p.store.cached))
 	if sent {
-		p.base = clone(p.obj)
+		base := clone(p.obj)
+		copyMetadata(base, p.base)
+		p.base = base
 	}
 	return err
 }
