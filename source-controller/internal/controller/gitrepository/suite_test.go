@@ -38,7 +38,7 @@ import (
 )
 
 const (
-	deadline  = 90 * time.Second
+	deadline  = 3 * time.Minute
 	bootstrap = "../../../../bootstrap"
 	// flagsVar makes the test program run as the controller, for tests that
 	// kill it.
