@@ -41,19 +41,22 @@ func (e *ObjectError) cause() string {
 	if e.Ref.Group != "" || e.Ref.Kind != "Secret" {
 		return e.Err.Error()
 	}
-	var status apierrors.APIStatus
-	if !errors.As(e.Err, &status) || status.Status().Details == nil || len(status.Status().Details.Causes) == 0 {
-		if apierrors.IsInvalid(e.Err) || apierrors.IsBadRequest(e.Err) || apierrors.IsInternalError(e.Err) {
-			return "the API server rejects its content"
-		}
-		return e.Err.Error()
-	}
 	var fields []string
-	for _, cause := range status.Status().Details.Causes {
-		fields = append(fields, fmt.Sprintf("%s: %s", cause.Field, cause.Type))
+	if status, ok := errors.AsType[apierrors.APIStatus](e.Err); ok && status.Status().Details != nil {
+		for _, cause := range status.Status().Details.Causes {
+			if cause.Field != "" {
+				fields = append(fields, fmt.Sprintf("%s: %s", cause.Field, cause.Type))
+			}
+		}
 	}
-	slices.Sort(fields)
-	return strings.Join(slices.Compact(fields), ", ")
+	switch {
+	case len(fields) > 0:
+		slices.Sort(fields)
+		return strings.Join(slices.Compact(fields), ", ")
+	case apierrors.IsInvalid(e.Err), apierrors.IsBadRequest(e.Err), apierrors.IsInternalError(e.Err):
+		return "the API server rejects its content"
+	}
+	return e.Err.Error()
 }
 
 func (e *ObjectError) hint() string {
