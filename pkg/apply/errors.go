@@ -42,7 +42,8 @@ func (e *ObjectError) cause() string {
 		return e.Err.Error()
 	}
 	var fields []string
-	if status, ok := errors.AsType[apierrors.APIStatus](e.Err); ok && status.Status().Details != nil {
+	var status apierrors.APIStatus // not an error type, so AsType does not do
+	if errors.As(e.Err, &status) && status.Status().Details != nil {
 		for _, cause := range status.Status().Details.Causes {
 			if cause.Field != "" {
 				fields = append(fields, fmt.Sprintf("%s: %s", cause.Field, cause.Type))
