@@ -125,7 +125,7 @@ func newMetrics(mgr ctrl.Manager, finalizers []string) (helper.Metrics, error) {
 // it first waits until no counterpart of this controller is alive.
 func (a *App) Run(ctx context.Context) error {
 	if !a.elect {
-		if err := a.awaitAlone(ctx); err != nil {
+		if err := a.awaitAlone(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -219,7 +219,7 @@ func (a *App) awaitAlone(ctx context.Context) error {
 		a.Log.Info("not starting: " + reason)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		case <-ticker.C:
 		}
 	}

@@ -114,9 +114,18 @@ func (e *Engine) Watch(ctx context.Context, set *Set, members inventory.Inventor
 // StopKind ends the watches of a kind whose definition is gone.
 func (e *Engine) StopKind(gk schema.GroupKind) { e.pool.StopKind(gk) }
 
-// Refused returns why the objects of a kind cannot be watched, or nil. They
-// are looked at one by one instead, whenever their owner is.
-func (e *Engine) Refused(gvk schema.GroupVersionKind) error { return e.pool.Refused(gvk) }
+// Unwatched returns the kinds of a set that the API server does not let us
+// watch. Their objects are read one by one instead, under the tenant, whenever
+// the owner is looked at.
+func (e *Engine) Unwatched(set *Set) []string {
+	kinds := map[string]struct{}{}
+	for _, m := range set.snapshot() {
+		if e.pool.Refused(m.desired.GVK) != nil {
+			kinds[m.desired.GVK.GroupKind().String()] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(kinds))
+}
 
 // changed finds whose object it is and wakes the owner if it matters.
 func (e *Engine) changed(change watch.Change) {

@@ -112,9 +112,9 @@ func (c *Client) creatable(ctx context.Context, d *Desired) error {
 	other.SetName("")
 	other.SetGenerateName("weir-dry-run-")
 	_, err = resource.Create(ctx, other, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: c.Manager})
-	// Only an invalid value is a verdict. Some objects cannot have another
-	// name, and some users may create one name only.
-	if apierrors.IsInvalid(err) && !nameAtFault(err) {
+	// An invalid value and a denial are verdicts. That the other name is not
+	// possible, as for some kinds, is none.
+	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) && !nameAtFault(err) {
 		return err
 	}
 	return nil

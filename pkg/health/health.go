@@ -42,7 +42,7 @@ var job = schema.GroupKind{Group: "batch", Kind: "Job"}
 // Of computes the health of a live object. An object that cannot be judged is
 // Unknown, with the reason.
 func Of(obj *unstructured.Unstructured) Result {
-	if obj.GroupVersionKind().GroupKind() == job {
+	if RunsToCompletion(obj.GroupVersionKind().GroupKind()) {
 		return ofJob(obj)
 	}
 	res, err := status.Compute(obj)
@@ -53,18 +53,13 @@ func Of(obj *unstructured.Unstructured) Result {
 	if res.Status == Current {
 		result.Message = ""
 	}
-	if finished, succeeded, message := completion(obj); finished {
-		result = Result{Status: Current, Finished: true}
-		if !succeeded {
-			result.Status, result.Message = Failed, message
-		}
-	}
 	return result
 }
 
-// ofJob waits for a Job to complete, where kstatus is content with a start:
-// what depends on a training run depends on its result. A suspended Job counts
-// as Current, as in Flux, unless a queue holds it back, which ends by itself.
+// ofJob waits for a job of any kind to complete, where kstatus is content with
+// a start: what depends on a training run depends on its result. A suspended
+// job counts as Current, as in Flux, unless a queue holds it back, which ends
+// by itself.
 func ofJob(obj *unstructured.Unstructured) Result {
 	if finished, succeeded, message := completion(obj); finished {
 		if succeeded {
@@ -73,13 +68,16 @@ func ofJob(obj *unstructured.Unstructured) Result {
 		return Result{Status: Failed, Message: message, Finished: true}
 	}
 	if obj.GetDeletionTimestamp() != nil {
-		return Result{Status: Terminating, Message: "Job is being deleted"}
+		return Result{Status: Terminating, Message: obj.GetKind() + " is being deleted"}
 	}
-	if suspended, _, _ := unstructured.NestedBool(obj.Object, "spec", "suspend"); suspended {
+	if suspended(obj) {
 		if obj.GetLabels()["kueue.x-k8s.io/queue-name"] == "" {
 			return Result{Status: Current}
 		}
-		return Result{Status: InProgress, Message: "Job is queued"}
+		return Result{Status: InProgress, Message: obj.GetKind() + " is queued"}
+	}
+	if obj.GroupVersionKind().GroupKind() != job {
+		return Result{Status: InProgress, Message: obj.GetKind() + " has not finished"}
 	}
 	succeeded, _, _ := unstructured.NestedInt64(obj.Object, "status", "succeeded")
 	wanted, found, _ := unstructured.NestedInt64(obj.Object, "spec", "completions")
@@ -87,4 +85,12 @@ func ofJob(obj *unstructured.Unstructured) Result {
 		wanted = 1
 	}
 	return Result{Status: InProgress, Message: fmt.Sprintf("Job has completed %d of %d pods", succeeded, wanted)}
+}
+
+// suspended reports whether somebody holds a job back. Kubeflow's kinds say so
+// in their run policy.
+func suspended(obj *unstructured.Unstructured) bool {
+	inSpec, _, _ := unstructured.NestedBool(obj.Object, "spec", "suspend")
+	inPolicy, _, _ := unstructured.NestedBool(obj.Object, "spec", "runPolicy", "suspend")
+	return inSpec || inPolicy
 }

@@ -61,8 +61,8 @@ func TestOf(t *testing.T) {
 		// kstatus knows nothing of these kinds but their conditions.
 		"job set, complete":      {jobSet + plain + "status: {conditions: [{type: Completed, status: 'True'}]}", Result{Status: Current, Finished: true}},
 		"job set, failed":        {jobSet + plain + "status: {conditions: [{type: Failed, status: 'True', message: worker died}]}", Result{Status: Failed, Message: "worker died", Finished: true}},
-		"job set, wrong word":    {jobSet + plain + "status: {conditions: [{type: Complete, status: 'True'}]}", Result{Status: Current}},
-		"PyTorch, running":       {pyTorch + plain + "status: {conditions: [{type: Created, status: 'True'}, {type: Running, status: 'True'}]}", Result{Status: Current}},
+		"job set, wrong word":    {jobSet + plain + "status: {conditions: [{type: Complete, status: 'True'}]}", Result{Status: InProgress, Message: "JobSet has not finished"}},
+		"PyTorch, running":       {pyTorch + plain + "status: {conditions: [{type: Created, status: 'True'}, {type: Running, status: 'True'}]}", Result{Status: InProgress, Message: "PyTorchJob has not finished"}},
 		"PyTorch, succeeded":     {pyTorch + plain + "status: {conditions: [{type: Running, status: 'False'}, {type: Succeeded, status: 'True'}]}", Result{Status: Current, Finished: true}},
 		"PyTorch, failed":        {pyTorch + plain + "status: {conditions: [{type: Running, status: 'False'}, {type: Failed, status: 'True', message: out of memory}]}", Result{Status: Failed, Message: "out of memory", Finished: true}},
 		"train job, complete":    {trainJob + plain + "status: {conditions: [{type: Complete, status: 'True'}]}", Result{Status: Current, Finished: true}},

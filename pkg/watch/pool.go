@@ -165,7 +165,7 @@ func (p *Pool) start(key watched) (*informer, error) {
 	options := metav1.ListOptions{LabelSelector: p.config.Labels.Name}
 	if key.target.Name != "" {
 		options = metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.target.Name).String()}
-		if key.target.Namespace != "" {
+		if key.target.Namespace != "" && mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 			source = p.config.Client.Resource(mapping.Resource).Namespace(key.target.Namespace)
 		}
 	}

@@ -61,7 +61,11 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	if !o.AcceptFluxCRDs {
-		if err := app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, kustomization.CRDName, "v1", "spec", "weir"); err != nil {
+		err := app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, kustomization.CRDName, "v1", "spec", "weir")
+		if ctx.Err() != nil {
+			return nil // told to stop before it could start
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -156,6 +156,8 @@ func (s specs) scheduler() process.Spec {
 func (s specs) simulator() process.Spec {
 	return s.spec(simulatorName,
 		"--kubeconfig="+s.layout.componentConf("kwok"),
+		// Without leases the controller-manager takes the nodes for dead, and their pods with them.
+		"--node-lease-duration-seconds=40",
 		"--config="+s.layout.stages(),
 		"--manage-nodes-with-annotation-selector="+fakeAnnotation+"=fake",
 		// No server of its own: nobody asks it for logs or for a shell.

@@ -4,6 +4,7 @@
 package kustomization
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -150,7 +151,8 @@ func (c *Controller) correct(ctx context.Context, s *scope) error {
 }
 
 // targets are the objects of spec.healthChecks; with spec.wait they do not
-// count, since every object does.
+// count, since every object does. A check without an API version means apps/v1,
+// one without a namespace that of the Kustomization.
 func targets(obj *kustomizev1.Kustomization) []watch.Target {
 	if obj.Spec.Wait {
 		return nil
@@ -158,8 +160,8 @@ func targets(obj *kustomizev1.Kustomization) []watch.Target {
 	list := make([]watch.Target, 0, len(obj.Spec.HealthChecks))
 	for _, check := range obj.Spec.HealthChecks {
 		list = append(list, watch.Target{
-			GVK:            schema.FromAPIVersionAndKind(check.APIVersion, check.Kind),
-			NamespacedName: types.NamespacedName{Namespace: check.Namespace, Name: check.Name},
+			GVK:            schema.FromAPIVersionAndKind(cmp.Or(check.APIVersion, "apps/v1"), check.Kind),
+			NamespacedName: types.NamespacedName{Namespace: cmp.Or(check.Namespace, obj.Namespace), Name: check.Name},
 		})
 	}
 	return list

@@ -83,6 +83,15 @@ func (c *Controller) corrected(s *scope) {
 	}
 }
 
+// unwatched tells which kinds are polled, and why drift of theirs is seen later.
+func (c *Controller) unwatched(s *scope, kinds string) {
+	message := "All kinds are watched again"
+	if kinds != "" {
+		message = fmt.Sprintf("%s may not be watched by this controller: drift and health are looked at every %s; grant it list and watch to be told at once", kinds, pollInterval)
+	}
+	c.event(s, corev1.EventTypeNormal, kustomizev1.ProgressingReason, message)
+}
+
 // succeeded tells that a revision has become ready.
 func (c *Controller) succeeded(s *scope) {
 	c.event(s, corev1.EventTypeNormal, kustomizev1.ReconciliationSucceededReason,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -29,6 +30,7 @@ const quietWait = time.Second
 // the Kustomization back by themselves, and the timeout does by the requeue.
 func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
 	recordCompleted(s.obj, c.Engine.Finished(s.set), metav1.Time{Time: s.now})
+	c.pollUnwatched(s)
 	if !s.obj.Spec.Wait && len(s.targets) == 0 {
 		conditions.Delete(s.obj, kustomizev1.HealthyCondition)
 		s.succeed()
@@ -48,6 +50,22 @@ func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
 		return s.stayHealthy(verdict)
 	}
 	return s.becomeHealthy(verdict)
+}
+
+// pollInterval is how often objects are looked at that may not be watched.
+const pollInterval = 10 * time.Second
+
+// pollUnwatched has the Kustomization looked at regularly if some of its
+// objects may not be watched, and says so once.
+func (c *Controller) pollUnwatched(s *scope) {
+	kinds := strings.Join(c.Engine.Unwatched(s.set), ", ")
+	if kinds != "" {
+		s.recheckIn(pollInterval)
+	}
+	if kinds != s.memory.unwatched {
+		s.memory.unwatched = kinds
+		c.unwatched(s, kinds)
+	}
 }
 
 // mayRead makes sure that the tenant could see by itself what the spec asks to
@@ -109,7 +127,7 @@ func (s *scope) stayHealthy(verdict apply.Verdict) error {
 	err := fmt.Errorf("health check failed: %s", apply.Describe(ailing))
 	if left := s.memory.illSince.Add(s.obj.GetTimeout()).Sub(s.now); left > 0 {
 		conditions.MarkFalse(s.obj, kustomizev1.HealthyCondition, kustomizev1.HealthCheckFailedReason, "%s", err.Error())
-		s.recheck = left
+		s.recheckIn(left)
 		s.succeed()
 		return nil
 	}
@@ -142,4 +160,11 @@ func failedJobs(obj *kustomizev1.Kustomization, set *apply.Set) []apply.Ailing {
 		failed = append(failed, apply.Ailing{Ref: ref, Health: health.Result{Status: health.Failed, Message: "it failed before it was removed"}})
 	}
 	return failed
+}
+
+// recheckIn has the Kustomization looked at after the given time, or sooner.
+func (s *scope) recheckIn(after time.Duration) {
+	if s.recheck == 0 || after < s.recheck {
+		s.recheck = after
+	}
 }

@@ -40,6 +40,8 @@ type memory struct {
 	wasHealthy bool
 	// inventory is what status.inventory was last set to.
 	inventory *kustomizev1.ResourceInventory
+	// unwatched are the kinds of which it was said that they are polled.
+	unwatched string
 	// illSince is when a once healthy attempt fell ill.
 	illSince time.Time
 }
@@ -96,10 +98,6 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 		return m.failure
 	default:
 		return nil
-	}
-	if requested != "" {
-		m.requestedAt = requested
-		s.obj.Status.LastHandledReconcileAt = requested
 	}
 	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
 	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest}

@@ -20,6 +20,10 @@ import (
 // finish turns the outcome of the phases into status, event and next run.
 func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 	s.remember(err)
+	if requested := s.requestedAt(); requested != "" {
+		s.memory.requestedAt = requested
+		s.obj.Status.LastHandledReconcileAt = requested
+	}
 	wasReady := conditions.IsReady(s.obj)
 	result, err := reconcile.Finish(s.obj, err,
 		reconcile.Success{
