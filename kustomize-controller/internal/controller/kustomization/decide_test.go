@@ -1,0 +1,173 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
+)
+
+const interval = 10 * time.Minute
+
+// held returns a scope whose Kustomization was applied a minute ago and is
+// ready. Nothing in it needs a cluster.
+func held(now time.Time) *scope {
+	s := &scope{
+		now:      now,
+		artifact: &fluxmeta.Artifact{Digest: "sha256:1", Revision: "main@sha1:1"},
+		obj: &kustomizev1.Kustomization{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app", Generation: 1},
+			Spec: kustomizev1.KustomizationSpec{
+				Interval:  metav1.Duration{Duration: interval},
+				SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: gitRepositoryKind, Name: "repo"},
+			},
+			Status: kustomizev1.KustomizationStatus{ObservedGeneration: 1, LastAppliedRevision: "main@sha1:1"},
+		},
+	}
+	conditions.MarkTrue(s.obj, kustomizev1.ReadyCondition, kustomizev1.ReconciliationSucceededReason, "applied")
+	applied := attempt{generation: 1, digest: "sha256:1"}
+	s.memory = &memory{tried: applied, applied: applied, nextFull: now.Add(interval - time.Minute), wasHealthy: true}
+	return s
+}
+
+func TestDecide(t *testing.T) {
+	now := time.Now()
+	failure := errors.New("what it failed with")
+	failed := func(s *scope) {
+		s.memory.failure, s.memory.retryAt = failure, now.Add(time.Minute)
+		s.memory.tried.digest, s.artifact.Digest = "sha256:2", "sha256:2"
+	}
+	request := func(value string) func(*scope) {
+		return func(s *scope) { s.obj.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: value} }
+	}
+	for name, tc := range map[string]struct {
+		change []func(*scope)
+		full   bool
+		err    error
+		// begun says that the interval begins anew.
+		begun bool
+	}{
+		"nothing new":  {},
+		"new revision": {change: []func(*scope){func(s *scope) { s.artifact.Digest = "sha256:2" }}, full: true, begun: true},
+		"same content, other revision": {
+			change: []func(*scope){func(s *scope) { s.artifact.Revision = "main@sha1:2" }},
+		},
+		"new spec":             {change: []func(*scope){func(s *scope) { s.obj.Generation = 2 }}, full: true, begun: true},
+		"asked":                {change: []func(*scope){request("now")}, full: true, begun: true},
+		"asked before":         {change: []func(*scope){request("now"), func(s *scope) { s.memory.requestedAt = "now" }}},
+		"asked before restart": {change: []func(*scope){request("now"), func(s *scope) { s.obj.Status.LastHandledReconcileAt = "now" }}},
+		"interval is over, nothing to build": {
+			change: []func(*scope){func(s *scope) { s.memory.nextFull = now }}, begun: true,
+		},
+		"interval is over, new variables": {
+			change: []func(*scope){func(s *scope) {
+				s.memory.nextFull = now
+				s.obj.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"a": "b"}}
+			}}, full: true, begun: true,
+		},
+		"state not at hand":         {change: []func(*scope){func(s *scope) { s.drift.Stale = true }}, full: true, begun: true},
+		"after a restart":           {change: []func(*scope){func(s *scope) { *s.memory = memory{} }}, full: true, begun: true},
+		"failed":                    {change: []func(*scope){failed}, err: failure},
+		"failed, time to try again": {change: []func(*scope){failed, func(s *scope) { s.memory.retryAt = now }}, full: true, begun: true},
+		"failed, new revision":      {change: []func(*scope){failed, func(s *scope) { s.artifact.Digest = "sha256:3" }}, full: true, begun: true},
+		"failed, asked":             {change: []func(*scope){failed, request("now")}, full: true, begun: true},
+		"failed, interval is over":  {change: []func(*scope){failed, func(s *scope) { s.memory.nextFull = now }}, err: failure},
+		"status edited": {
+			change: []func(*scope){func(s *scope) { s.memory.inventory = &kustomizev1.ResourceInventory{} }}, full: true, begun: true,
+		},
+		"status as written": {
+			change: []func(*scope){func(s *scope) {
+				s.memory.inventory, s.obj.Status.Inventory = &kustomizev1.ResourceInventory{}, &kustomizev1.ResourceInventory{}
+			}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := held(now)
+			for _, change := range tc.change {
+				change(s)
+			}
+			c := &Controller{Options: Options{Jitter: func(d time.Duration) time.Duration { return d + time.Second }}}
+			if err := c.decide(t.Context(), s); !errors.Is(err, tc.err) {
+				t.Errorf("error %v, want %v", err, tc.err)
+			}
+			if s.full != tc.full {
+				t.Errorf("full = %t, want %t", s.full, tc.full)
+			}
+			if begun := s.memory.nextFull.Equal(now.Add(interval + time.Second)); begun != tc.begun {
+				t.Errorf("the interval begins anew: %t, want %t", begun, tc.begun)
+			}
+		})
+	}
+}
+
+// What was healthy stays so over a restart, and becomes so anew with whatever
+// is applied.
+func TestDecideKnowsWhatHeldBefore(t *testing.T) {
+	now := time.Now()
+	for name, tc := range map[string]struct {
+		change func(*scope)
+		want   bool
+	}{
+		"nothing new":                {func(*scope) {}, true},
+		"new revision":               {func(s *scope) { s.artifact.Digest, s.artifact.Revision = "sha256:2", "main@sha1:2" }, false},
+		"restart":                    {func(s *scope) { *s.memory = memory{} }, true},
+		"restart, new revision":      {func(s *scope) { *s.memory, s.artifact.Revision = memory{}, "main@sha1:2" }, false},
+		"restart, new spec":          {func(s *scope) { *s.memory, s.obj.Generation = memory{}, 2 }, false},
+		"restart, was not ready":     {func(s *scope) { *s.memory = memory{}; conditions.MarkFalse(s.obj, fluxmeta.ReadyCondition, "x", "y") }, false},
+		"asked for what is there":    {func(s *scope) { s.drift.Stale = true }, true},
+		"asked, and was not healthy": {func(s *scope) { s.drift.Stale, s.memory.wasHealthy = true, false }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := held(now)
+			tc.change(s)
+			c := &Controller{Options: Options{Jitter: func(d time.Duration) time.Duration { return d }}}
+			if err := c.decide(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if s.memory.wasHealthy != tc.want {
+				t.Errorf("counts as once healthy: %t, want %t", s.memory.wasHealthy, tc.want)
+			}
+		})
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*kustomizev1.KustomizationSpec)
+		want   []string
+	}{
+		"nothing":    {func(*kustomizev1.KustomizationSpec) {}, nil},
+		"decryption": {func(s *kustomizev1.KustomizationSpec) { s.Decryption = &kustomizev1.Decryption{} }, []string{"spec.decryption"}},
+		"kubeConfig": {func(s *kustomizev1.KustomizationSpec) { s.KubeConfig = &meta.KubeConfigReference{} }, []string{"spec.kubeConfig"}},
+		"readyExpr": {
+			func(s *kustomizev1.KustomizationSpec) {
+				s.DependsOn = []meta.DependencyReference{{Name: "a"}, {Name: "b", ReadyExpr: "true"}}
+			}, []string{"spec.dependsOn[].readyExpr"},
+		},
+		"plain dependency": {func(s *kustomizev1.KustomizationSpec) { s.DependsOn = []meta.DependencyReference{{Name: "a"}} }, nil},
+		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, []string{`spec.sourceRef.kind "Bucket"`}},
+		"two, sorted": {
+			func(s *kustomizev1.KustomizationSpec) {
+				s.KubeConfig, s.Decryption = &meta.KubeConfigReference{}, &kustomizev1.Decryption{}
+			}, []string{"spec.decryption", "spec.kubeConfig"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			obj := held(time.Now()).obj
+			tc.change(&obj.Spec)
+			if diff := cmp.Diff(tc.want, unsupported(obj)); diff != "" {
+				t.Errorf("unsupported (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
