@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -70,8 +71,8 @@ func newRig(ctx context.Context) (_ *rig, err error) {
 
 // Close ends everything, the last first.
 func (r *rig) Close() {
-	for i := len(r.close) - 1; i >= 0; i-- {
-		r.close[i]()
+	for _, end := range slices.Backward(r.close) {
+		end()
 	}
 }
 

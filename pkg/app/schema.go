@@ -22,10 +22,10 @@ const schemaPoll = 5 * time.Second
 // AwaitSchema returns once the live CRD has the given path of fields in its
 // schema, such as "spec", "weir". Until then it says why it waits, once per
 // reason: a CRD without Weir's fields would silently drop them, so the kind is
-// not reconciled. Errors are those of ctx.
-func AwaitSchema(ctx context.Context, reader client.Reader, log logr.Logger, crd, version string, path ...string) error {
+// not reconciled. It returns false if ctx ended before.
+func AwaitSchema(ctx context.Context, reader client.Reader, log logr.Logger, crd, version string, path ...string) bool {
 	said := ""
-	return wait.PollUntilContextCancel(ctx, schemaPoll, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextCancel(ctx, schemaPoll, true, func(ctx context.Context) (bool, error) {
 		missing := missingField(ctx, reader, crd, version, path)
 		if missing != "" && missing != said {
 			log.Info("not reconciling: " + missing)
@@ -33,6 +33,7 @@ func AwaitSchema(ctx context.Context, reader client.Reader, log logr.Logger, crd
 		}
 		return missing == "", nil
 	})
+	return err == nil
 }
 
 func missingField(ctx context.Context, reader client.Reader, name, version string, path []string) string {

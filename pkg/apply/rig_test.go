@@ -241,7 +241,7 @@ func (r *rig) kubectl(by string, gvr schema.GroupVersionResource, name, body str
 	r.Helper()
 	dyn, err := dynamic.NewForConfig(cluster.Config())
 	r.must(err)
-	var resource dynamic.ResourceInterface = dyn.Resource(gvr).Namespace(r.owner.Namespace)
+	resource := dyn.Resource(gvr).Namespace(r.owner.Namespace)
 	if gvr == namespaceGVR {
 		resource = dyn.Resource(gvr)
 	}

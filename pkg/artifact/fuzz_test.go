@@ -65,7 +65,7 @@ func FuzzUnpack(f *testing.F) {
 // checkTree wants plain, read-only files and directories.
 func checkTree(t *testing.T, dir string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -60,14 +60,8 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	if !o.AcceptFluxCRDs {
-		err := app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, kustomization.CRDName, "v1", "spec", "weir")
-		if ctx.Err() != nil {
-			return nil // told to stop before it could start
-		}
-		if err != nil {
-			return err
-		}
+	if !o.AcceptFluxCRDs && !app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, kustomization.CRDName, "v1", "spec", "weir") {
+		return nil
 	}
 	if err := setup(ctx, a, o); err != nil {
 		return err
@@ -77,7 +71,7 @@ func Run(ctx context.Context, o *Options) error {
 
 // setup puts the controller together.
 func setup(ctx context.Context, a *app.App, o *Options) error {
-	client, mapper := a.Manager.GetClient(), a.Manager.GetRESTMapper()
+	cached, mapper := a.Manager.GetClient(), a.Manager.GetRESTMapper()
 	dynamicClient, err := dynamic.NewForConfig(a.Config)
 	if err != nil {
 		return fmt.Errorf("make the client for watches: %w", err)
@@ -92,9 +86,9 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 	}
 	waker := &kustomization.Waker{}
 	c := &kustomization.Controller{
-		Client: client,
+		Client: cached,
 		Live:   a.Manager.GetAPIReader(),
-		Store:  reconcile.NewStore(client, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
+		Store:  reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
 		Engine: apply.NewEngine(ctx, apply.Config{
 			Watch: watch.Config{
 				Client: dynamicClient,

@@ -84,20 +84,14 @@ func (m *memory) outdated(obj *kustomizev1.Kustomization) bool {
 // failed is not repeated before its time, whatever event arrives; what it
 // failed with stays on show.
 func (c *Controller) decide(ctx context.Context, s *scope) error {
-	m, requested := s.memory, s.requestedAt()
+	m := s.memory
 	if m.outdated(s.obj) {
 		*m = memory{}
 	}
-	asked := requested != "" && requested != m.requestedAt && requested != s.obj.Status.LastHandledReconcileAt
-	changed := m.tried.generation != s.obj.Generation || m.tried.digest != s.artifact.Digest
-	retry := m.failure != nil && !s.now.Before(m.retryAt)
-	due := !s.now.Before(m.nextFull)
-	switch {
-	case changed, asked, retry, s.drift.Stale, due && m.failure == nil:
-	case m.failure != nil:
+	again := m.asked(s) || m.retries(s) || s.drift.Stale
+	due := m.failure == nil && !s.now.Before(m.nextFull)
+	if !again && !due && !m.behind(s) {
 		return m.failure
-	default:
-		return nil
 	}
 	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
 	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest}
@@ -110,11 +104,27 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m.tried.variables = digestOf(variables)
 	// An interval that finds nothing new has nothing to build: the watches
 	// know every object.
-	s.full = m.tried != m.applied || asked || retry || s.drift.Stale
+	s.full = again || m.tried != m.applied
 	if s.full && m.tried != m.applied {
 		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}
 	return nil
+}
+
+// behind reports whether there is something that was not tried yet.
+func (m *memory) behind(s *scope) bool {
+	return m.tried.generation != s.obj.Generation || m.tried.digest != s.artifact.Digest
+}
+
+// asked reports whether somebody requests a reconcile.
+func (m *memory) asked(s *scope) bool {
+	requested := s.requestedAt()
+	return requested != "" && requested != m.requestedAt && requested != s.obj.Status.LastHandledReconcileAt
+}
+
+// retries reports whether it is time to repeat what failed.
+func (m *memory) retries(s *scope) bool {
+	return m.failure != nil && !s.now.Before(m.retryAt)
 }
 
 func (s *scope) requestedAt() string {
