@@ -104,7 +104,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m.tried.variables = digestOf(variables)
 	// An interval that finds nothing new has nothing to build: the watches
 	// know every object.
-	s.full = again || m.tried != m.applied
+	s.full = again || m.tried != m.applied || m.failure != nil
 	if s.full && m.tried != m.applied {
 		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}
