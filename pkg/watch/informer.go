@@ -5,6 +5,7 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/go-logr/logr"
@@ -30,6 +31,7 @@ type informer struct {
 
 	mu     sync.Mutex
 	denied error
+	last   error // what the last request ended with
 }
 
 // wait returns once the records are complete, the API server has refused to
@@ -39,7 +41,12 @@ func (i *informer) wait(ctx context.Context) error {
 	case <-i.filled:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.last != nil {
+			return fmt.Errorf("the API server has not answered in time: %w", i.last)
+		}
+		return context.Cause(ctx)
 	}
 }
 
@@ -48,6 +55,7 @@ func (i *informer) wait(ctx context.Context) error {
 func (i *informer) observe(err error) {
 	refused := apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 	i.mu.Lock()
+	i.last = err
 	if err == nil {
 		i.denied = nil
 	} else if refused {

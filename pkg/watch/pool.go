@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -109,6 +110,8 @@ func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVers
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	for _, i := range started {
 		if err := i.wait(ctx); err != nil {
 			return fmt.Errorf("list %s: %w", i.gvk.GroupKind(), err)
@@ -117,17 +120,33 @@ func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVers
 	return nil
 }
 
-// adjust starts and stops informers and returns those that the user has.
+// listTimeout is how long a user waits for the first list of a kind. One that
+// the API server cannot list must not hold a worker for ever.
+const listTimeout = 30 * time.Second
+
+// adjust starts and stops informers and returns those that the user has. If
+// one cannot be started, the user keeps what it has so far.
 func (p *Pool) adjust(user types.UID, wanted map[watched]struct{}) ([]*informer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for key := range p.used[user] {
+	have := p.used[user]
+	if have == nil {
+		have = map[watched]struct{}{}
+	}
+	for key := range have {
 		if _, still := wanted[key]; !still {
 			p.release(user, key)
+			delete(have, key)
 		}
 	}
+	defer func() {
+		if len(have) == 0 {
+			delete(p.used, user)
+		} else {
+			p.used[user] = have
+		}
+	}()
 	var all []*informer
-	have := make(map[watched]struct{}, len(wanted))
 	for key := range wanted {
 		i := p.informers[key]
 		if i == nil {
@@ -142,11 +161,6 @@ func (p *Pool) adjust(user types.UID, wanted map[watched]struct{}) ([]*informer,
 		i.users[user] = struct{}{}
 		have[key] = struct{}{}
 		all = append(all, i)
-	}
-	if len(have) == 0 {
-		delete(p.used, user)
-	} else {
-		p.used[user] = have
 	}
 	return all, nil
 }
