@@ -45,7 +45,7 @@ type App struct {
 	Metrics helper.Metrics
 
 	guard *counterpart
-	elect bool
+	lock  *guardedLock // nil without leader election
 }
 
 // Settings are what a controller tells New of itself.
@@ -84,7 +84,7 @@ func New(s Settings, o *Options) (*App, error) {
 	cfg = rest.AddUserAgent(cfg, s.Name)
 	limitInFlight(cfg, o.MaxInFlight)
 
-	app := &App{Name: s.Name, Config: cfg, Log: log, elect: o.LeaderElection.Enable}
+	app := &App{Name: s.Name, Config: cfg, Log: log}
 	if err := app.setupGuard(o); err != nil {
 		return nil, err
 	}
@@ -100,6 +100,11 @@ func New(s Settings, o *Options) (*App, error) {
 	}
 	if err := app.Manager.Add(&clock{list: app.guard.list}); err != nil {
 		return nil, fmt.Errorf("watch over the API server's history: %w", err)
+	}
+	if app.lock != nil {
+		if err := app.Manager.Add(app.lock); err != nil {
+			return nil, fmt.Errorf("watch over the leadership: %w", err)
+		}
 	}
 	if app.Events, err = events.NewRecorder(log, o.EventsAddr, s.Name, events.WithManager(app.Manager)); err != nil {
 		return nil, fmt.Errorf("set up events for --events-addr: %w", err)
@@ -124,7 +129,7 @@ func newMetrics(mgr ctrl.Manager, finalizers []string) (helper.Metrics, error) {
 // Run starts the manager and returns when ctx ends. Without leader election
 // it first waits until no counterpart of this controller is alive.
 func (a *App) Run(ctx context.Context) error {
-	if !a.elect {
+	if a.lock == nil {
 		if err := a.awaitAlone(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}
@@ -184,8 +189,11 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 	options.LeaseDuration = &o.LeaderElection.LeaseDuration
 	options.RenewDeadline = &o.LeaderElection.RenewDeadline
 	options.RetryPeriod = &o.LeaderElection.RetryPeriod
-	options.LeaderElectionResourceLockInterface, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection.RenewDeadline/2, a.Log)
-	return options, err
+	if a.lock, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection.RenewDeadline/2, a.Log); err != nil {
+		return options, err
+	}
+	options.LeaderElectionResourceLockInterface = a.lock
+	return options, nil
 }
 
 // newInformer returns an informer that is back soon after the API server was

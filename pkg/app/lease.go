@@ -5,8 +5,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -70,26 +72,38 @@ type guardedLock struct {
 	resourcelock.Interface
 	counterpart *counterpart
 	log         logr.Logger
+
+	leading atomic.Bool
+	// deposed has room for one: a process steps down once.
+	deposed chan error
 }
 
 // Create takes a lease that does not exist yet.
 func (l *guardedLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	if err := l.check(ctx); err != nil {
-		return err
-	}
-	return l.Interface.Create(ctx, record)
+	return l.take(ctx, func() error { return l.Interface.Create(ctx, record) })
 }
 
 // Update takes over or renews a lease.
 func (l *guardedLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	// A release must always pass: it is how a counterpart gets its turn.
 	if record.HolderIdentity == "" {
+		l.leading.Store(false)
 		return l.Interface.Update(ctx, record)
 	}
+	return l.take(ctx, func() error { return l.Interface.Update(ctx, record) })
+}
+
+// take writes the lease unless a counterpart lives. A leader that finds one
+// steps down at once; left to itself it would go on until its renew deadline.
+func (l *guardedLock) take(ctx context.Context, write func() error) error {
 	if err := l.check(ctx); err != nil {
 		return err
 	}
-	return l.Interface.Update(ctx, record)
+	err := write()
+	if err == nil {
+		l.leading.Store(true)
+	}
+	return err
 }
 
 func (l *guardedLock) check(ctx context.Context) error {
@@ -99,13 +113,31 @@ func (l *guardedLock) check(ctx context.Context) error {
 	}
 	if reason != "" {
 		l.log.Info("not leading: " + reason)
-		return fmt.Errorf("%s", reason)
+		err := errors.New(reason)
+		if l.leading.CompareAndSwap(true, false) {
+			l.deposed <- fmt.Errorf("stop leading: %w", err)
+		}
+		return err
 	}
 	return nil
 }
 
+// Start implements manager.Runnable: it returns an error, and so ends the
+// process, when the leader has to step down.
+func (l *guardedLock) Start(ctx context.Context) error {
+	select {
+	case err := <-l.deposed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// NeedLeaderElection is false: it runs beside the election.
+func (l *guardedLock) NeedLeaderElection() bool { return false }
+
 // newLock returns the leader lock named as Flux names it.
-func newLock(cfg *rest.Config, guard *counterpart, timeout time.Duration, log logr.Logger) (resourcelock.Interface, error) {
+func newLock(cfg *rest.Config, guard *counterpart, timeout time.Duration, log logr.Logger) (*guardedLock, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("name this leader election candidate: %w", err)
@@ -115,5 +147,5 @@ func newLock(cfg *rest.Config, guard *counterpart, timeout time.Duration, log lo
 	if err != nil {
 		return nil, fmt.Errorf("make the leader lock %s/%s: %w", guard.namespace, guard.name, err)
 	}
-	return &guardedLock{Interface: lock, counterpart: guard, log: log}, nil
+	return &guardedLock{Interface: lock, counterpart: guard, log: log, deposed: make(chan error, 1)}, nil
 }

@@ -156,3 +156,28 @@ func TestGuardedLock(t *testing.T) {
 		})
 	}
 }
+
+func TestLeaderStepsDownAtOnce(t *testing.T) {
+	client := fake.NewClientset()
+	lock := &guardedLock{
+		Interface:   &notingLock{},
+		counterpart: &counterpart{leases: client.CoordinationV1(), name: leaseName, namespace: "weir-system"},
+		log:         logr.Discard(),
+		deposed:     make(chan error, 1),
+	}
+	ours := resourcelock.LeaderElectionRecord{HolderIdentity: "us"}
+	if err := lock.Create(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CoordinationV1().Leases("flux-system").Create(t.Context(), leaseOf("flux-system", "flux", 0), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a second refusal has nothing to add
+		if err := lock.Update(t.Context(), ours); err == nil {
+			t.Fatal("the lease was renewed beside a live counterpart")
+		}
+	}
+	if err := lock.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "is held by flux") {
+		t.Errorf("Start ended with %v, want that the leader steps down, and why", err)
+	}
+}
