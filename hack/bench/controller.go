@@ -22,8 +22,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-
-	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // memoryLimit is that of the shipped Deployment, which Go takes as its soft
@@ -51,12 +49,8 @@ func startController(ctx context.Context, r *rig) (*controller, error) {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./kustomize-controller").CombinedOutput(); err != nil { //#nosec G204 -- our own program
 		return nil, errors.Join(fmt.Errorf("build kustomize-controller: %w: %s", err, out), os.RemoveAll(dir))
 	}
-	account, err := r.cluster.ServiceAccountConfig(ctx, "weir-system", "kustomize-controller")
+	kubeconfig, err := r.cluster.ServiceAccountKubeconfig(ctx, "weir-system", "kustomize-controller")
 	if err != nil {
-		return nil, err
-	}
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := testkit.WriteKubeconfig(account, kubeconfig); err != nil {
 		return nil, err
 	}
 	if c.metrics, err = freeAddress(); err != nil {

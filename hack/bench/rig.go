@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -47,10 +45,8 @@ func newRig(ctx context.Context) (_ *rig, err error) {
 			r.Close()
 		}
 	}()
-	kubectl := exec.CommandContext(ctx, filepath.Join(cluster.Assets(), "kubectl"), "--kubeconfig", cluster.Kubeconfig(),
-		"apply", "--server-side", "--force-conflicts", "-k", "bootstrap") //#nosec G204 -- our own kubectl
-	if out, err := kubectl.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("install bootstrap: %w: %s", err, out)
+	if err := cluster.Install(ctx); err != nil {
+		return nil, err
 	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme} {

@@ -75,6 +75,13 @@ func newRig(t *testing.T) *rig {
 // start begins anew, as after a restart of the process.
 func (r *rig) start() {
 	r.Helper()
+	r.startAs(func(*rest.Config) {})
+}
+
+// startAs is start with other rights for the watches; what is applied is still
+// applied by somebody who may do anything.
+func (r *rig) startAs(change func(*rest.Config)) {
+	r.Helper()
 	cfg := cluster.Config()
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -88,6 +95,10 @@ func (r *rig) start() {
 	r.must(err)
 	dyn, err := dynamic.NewForConfigAndClient(cfg, httpClient)
 	r.must(err)
+	watcherConfig := rest.CopyConfig(cfg)
+	change(watcherConfig)
+	watcher, err := dynamic.NewForConfig(watcherConfig)
+	r.must(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	r.Cleanup(cancel)
 	r.woken = make(chan types.NamespacedName, 1000)
@@ -95,7 +106,7 @@ func (r *rig) start() {
 	r.client = &Client{Dynamic: dyn, Mapper: mapper, Manager: manager}
 	r.engine = NewEngine(ctx, Config{
 		Watch: watch.Config{
-			Client: dyn, Mapper: mapper, Labels: testLabels, Log: logr.Discard(),
+			Client: watcher, Mapper: mapper, Labels: testLabels, Log: logr.Discard(),
 			Managers: watch.Managers{Self: manager, TakeOver: TakeOver(manager)},
 		},
 		Keys: testKeys, Concurrency: 4,

@@ -6,6 +6,8 @@ package testkit
 import (
 	"context"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -38,6 +40,30 @@ func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name stri
 	config.BearerToken = request.Status.Token
 	unlimit(config)
 	return config, nil
+}
+
+// Install installs Weir as its README says, from the checkout that the cluster
+// was started from.
+func (c *Cluster) Install(ctx context.Context) error {
+	bootstrap := filepath.Join(c.launcher.dir, "..", "..", "bootstrap")
+	kubectl := exec.CommandContext(ctx, filepath.Join(c.Assets(), "kubectl"), "--kubeconfig", c.Kubeconfig(),
+		"apply", "--server-side", "--force-conflicts", "-k", bootstrap) //#nosec G204 -- the cluster's own kubectl
+	if out, err := kubectl.CombinedOutput(); err != nil {
+		return fmt.Errorf("install bootstrap: %w: %s", err, out)
+	}
+	return nil
+}
+
+// ServiceAccountKubeconfig writes a kubeconfig with the token of a service
+// account, as ServiceAccountConfig makes it, and returns its path. It is gone
+// with the cluster.
+func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
+	config, err := c.ServiceAccountConfig(ctx, namespace, name)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(c.Kubeconfig()), namespace+"-"+name+".kubeconfig")
+	return path, WriteKubeconfig(config, path)
 }
 
 // WriteKubeconfig writes config to path as a kubeconfig that only the user can

@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,20 +43,15 @@ func TestMain(m *testing.M) {
 
 func setup(c *testkit.Cluster) error {
 	ctx := context.Background()
-	out, err := exec.CommandContext(ctx, filepath.Join(c.Assets(), "kubectl"), "--kubeconfig", c.Kubeconfig(),
-		"apply", "--server-side", "--force-conflicts", "-k", "../../../bootstrap").CombinedOutput()
+	err := c.Install(ctx)
 	if err != nil {
-		return fmt.Errorf("apply bootstrap: %w: %s", err, out)
+		return err
 	}
 	if kube, err = client.New(c.Config(), client.Options{Scheme: Scheme()}); err != nil {
 		return err
 	}
-	account, err := c.ServiceAccountConfig(ctx, namespace, name)
+	kubeconfig, err := c.ServiceAccountKubeconfig(ctx, namespace, name)
 	if err != nil {
-		return err
-	}
-	kubeconfig := filepath.Join(filepath.Dir(c.Kubeconfig()), "source-controller.kubeconfig")
-	if err := testkit.WriteKubeconfig(account, kubeconfig); err != nil {
 		return err
 	}
 	return os.Setenv("KUBECONFIG", kubeconfig)

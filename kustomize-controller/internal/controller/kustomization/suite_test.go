@@ -17,7 +17,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -42,8 +41,7 @@ import (
 )
 
 const (
-	deadline  = 60 * time.Second
-	bootstrap = "../../../../bootstrap"
+	deadline = 60 * time.Second
 )
 
 // Shared by the tests of this package: one cluster with Weir's manifests, one
@@ -67,20 +65,15 @@ func TestMain(m *testing.M) {
 func setup(c *testkit.Cluster) error {
 	cluster = c
 	ctx := context.Background()
-	out, err := exec.CommandContext(ctx, filepath.Join(c.Assets(), "kubectl"), "--kubeconfig", c.Kubeconfig(),
-		"apply", "--server-side", "--force-conflicts", "-k", bootstrap).CombinedOutput()
+	err := c.Install(ctx)
 	if err != nil {
-		return fmt.Errorf("apply bootstrap: %w: %s", err, out)
+		return err
 	}
 	if kube, err = client.New(c.Config(), client.Options{Scheme: app.Scheme()}); err != nil {
 		return err
 	}
-	account, err := c.ServiceAccountConfig(ctx, "weir-system", "kustomize-controller")
+	kubeconfig, err := c.ServiceAccountKubeconfig(ctx, "weir-system", "kustomize-controller")
 	if err != nil {
-		return err
-	}
-	kubeconfig := filepath.Join(filepath.Dir(c.Kubeconfig()), "kustomize-controller.kubeconfig")
-	if err := testkit.WriteKubeconfig(account, kubeconfig); err != nil {
 		return err
 	}
 	if err := os.Setenv("KUBECONFIG", kubeconfig); err != nil {

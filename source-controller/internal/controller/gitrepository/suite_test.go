@@ -13,8 +13,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,8 +36,7 @@ import (
 )
 
 const (
-	deadline  = 3 * time.Minute
-	bootstrap = "../../../../bootstrap"
+	deadline = 3 * time.Minute
 	// flagsVar makes the test program run as the controller, for tests that
 	// kill it.
 	flagsVar = "WEIR_TEST_CONTROLLER_FLAGS"
@@ -73,20 +70,15 @@ func TestMain(m *testing.M) {
 // of the service account that ships.
 func setup(c *testkit.Cluster) error {
 	ctx := context.Background()
-	out, err := exec.CommandContext(ctx, filepath.Join(c.Assets(), "kubectl"), "--kubeconfig", c.Kubeconfig(),
-		"apply", "--server-side", "--force-conflicts", "-k", bootstrap).CombinedOutput()
+	err := c.Install(ctx)
 	if err != nil {
-		return fmt.Errorf("apply bootstrap: %w: %s", err, out)
+		return err
 	}
 	if kube, err = client.New(c.Config(), client.Options{Scheme: app.Scheme()}); err != nil {
 		return err
 	}
-	account, err := c.ServiceAccountConfig(ctx, "weir-system", "source-controller")
+	kubeconfig, err := c.ServiceAccountKubeconfig(ctx, "weir-system", "source-controller")
 	if err != nil {
-		return err
-	}
-	kubeconfig := filepath.Join(filepath.Dir(c.Kubeconfig()), "source-controller.kubeconfig")
-	if err := testkit.WriteKubeconfig(account, kubeconfig); err != nil {
 		return err
 	}
 	return os.Setenv("KUBECONFIG", kubeconfig)
