@@ -117,6 +117,3 @@ func fieldSet(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 	}
 	return set
 }
-
-// settledNow is settled at the present time.
-func (c *contest) settledNow() bool { return c.settled(time.Now()) }

@@ -111,9 +111,6 @@ func (e *Engine) Watch(ctx context.Context, set *Set, members inventory.Inventor
 	return e.pool.Use(ctx, set.uid, list, targets)
 }
 
-// StopKind ends the watches of a kind whose definition is gone.
-func (e *Engine) StopKind(gk schema.GroupKind) { e.pool.StopKind(gk) }
-
 // Unwatched returns the kinds of a set that the API server does not let us
 // watch. Their objects are read one by one instead, under the tenant, whenever
 // the owner is looked at.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
@@ -106,7 +107,7 @@ func (e *Engine) memberHealth(ctx context.Context, m *member, client *Client) (h
 	switch {
 	case record == nil:
 		return health.Result{Status: health.NotFound, Message: "not in the cluster"}, false, nil
-	case !m.matches(record, e.scaled(m.desired.Ref)) && m.contest.settledNow():
+	case !m.matches(record, e.scaled(m.desired.Ref)) && m.contest.settled(time.Now()):
 		return health.Result{Status: health.InProgress, Message: "waiting for the applied state to be seen"}, false, nil
 	case record.Health.Status == health.Current:
 		m.available = record.Available

@@ -210,18 +210,6 @@ func (p *Pool) release(user types.UID, key watched) {
 	}
 }
 
-// StopKind ends the informers of a kind whose CRD is gone.
-func (p *Pool) StopKind(gk schema.GroupKind) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, i := range p.informers {
-		if key.gvk.GroupKind() == gk {
-			i.cancel()
-			delete(p.informers, key)
-		}
-	}
-}
-
 // Get returns the record of an object, or nil if there is no such object with
 // our labels. It knows only kinds in use.
 func (p *Pool) Get(gvk schema.GroupVersionKind, key types.NamespacedName) *Record {

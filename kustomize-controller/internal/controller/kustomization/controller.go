@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fluxcd/pkg/runtime/conditions"
 	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"k8s.io/apimachinery/pkg/types"
@@ -118,7 +117,4 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	return c.finish(s, err)
 }
 
-var (
-	_ reconcile.Object  = (*kustomizev1.Kustomization)(nil)
-	_ conditions.Getter = (*kustomizev1.Kustomization)(nil)
-)
+var _ reconcile.Object = (*kustomizev1.Kustomization)(nil)
