@@ -117,6 +117,10 @@ func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
 		"InventoryTooLargeReason":       kustomizev1.InventoryTooLargeReason,
 		"FieldContestedReason":          kustomizev1.FieldContestedReason,
 		"DriftCorrectedReason":          kustomizev1.DriftCorrectedReason,
+		"DriftDetectedReason":           kustomizev1.DriftDetectedReason,
+		"PlannedReason":                 kustomizev1.PlannedReason,
+		"PruneNotConfirmedReason":       kustomizev1.PruneNotConfirmedReason,
+		"WaitingForGPUsReason":          kustomizev1.WaitingForGPUsReason,
 	}
 	p := specPages(t)[kustomizations]
 	for _, name := range constants(t, "api/kustomize/v1/conditions.go") {

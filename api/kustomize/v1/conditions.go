@@ -89,6 +89,21 @@ const (
 	// set back at every interval, and no longer at once.
 	FieldContestedReason = "FieldContested"
 
+	// DriftDetectedReason goes with Drifted: somebody has changed applied objects, and spec.weir.driftDetection.mode leaves
+	// it so. status.weir.drift lists them.
+	DriftDetectedReason = "DriftDetected"
+
+	// PlannedReason goes with Ready=True: spec.weir.mode is Plan, and status.weir.plan tells what an apply would change.
+	PlannedReason = "Planned"
+
+	// PruneNotConfirmedReason goes with Ready=False: spec.weir.pruneGuard holds back a prune. The message names what would
+	// be deleted, and the annotation that confirms it.
+	PruneNotConfirmedReason = "PruneNotConfirmed"
+
+	// WaitingForGPUsReason goes with Ready=Unknown: applied objects wait in a queue for the devices they ask for. The
+	// message names them. There is no timeout to it.
+	WaitingForGPUsReason = "WaitingForGPUs"
+
 	// DriftCorrectedReason goes with the event that tells of a live object that was changed and has been set back.
 	DriftCorrectedReason = "DriftCorrected"
 )

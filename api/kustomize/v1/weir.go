@@ -5,14 +5,131 @@ package v1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// MaxCompletedJobs is the number of entries that status.weir.completedJobs can hold.
-const MaxCompletedJobs = 1000
+const (
+	// MaxCompletedJobs is the number of entries that status.weir.completedJobs can hold.
+	MaxCompletedJobs = 1000
 
-// WeirSpec holds the fields of spec that Weir adds. There are none yet. The controller looks for it in the schema of the
-// live CRD to tell Weir's CRD from Flux's.
-type WeirSpec struct{}
+	// MaxObjectChanges is the number of entries that status.weir.plan and status.weir.drift list. How many more there
+	// are is counted.
+	MaxObjectChanges = 100
+
+	// MaxObjectChangesBytes is the size in bytes, in JSON, that the entries of one of these lists may have together.
+	MaxObjectChangesBytes = 16 << 10
+
+	// ConfirmPruneAnnotation, on a Kustomization, lets a prune pass that spec.weir.pruneGuard holds back. Its value names
+	// exactly the objects of that prune; the Ready condition prints it.
+	ConfirmPruneAnnotation = "weir.dev/confirm-prune"
+)
+
+// Mode says what a Kustomization does with what it builds.
+type Mode string
+
+const (
+	// ModeApply applies, prunes and keeps. It is the default.
+	ModeApply Mode = "Apply"
+
+	// ModePlan writes to status.weir.plan what an apply would change, and touches nothing.
+	ModePlan Mode = "Plan"
+)
+
+// DriftMode says what becomes of a change that somebody else makes to an applied object.
+type DriftMode string
+
+const (
+	// DriftEnabled puts the change back. It is the default.
+	DriftEnabled DriftMode = "enabled"
+
+	// DriftWarn shows the change, in the condition Drifted and in status.weir.drift, and leaves it until the next
+	// revision or spec is applied.
+	DriftWarn DriftMode = "warn"
+
+	// DriftDisabled leaves the change, until the next revision or spec is applied.
+	DriftDisabled DriftMode = "disabled"
+)
+
+// WeirSpec holds the fields of spec that Weir adds. The controller looks for it in the schema of the live CRD to tell
+// Weir's CRD from Flux's.
+type WeirSpec struct {
+	// mode is Apply (the default), or Plan: build, ask the API server what applying would change, write that to
+	// status.weir.plan, and touch nothing. While it is Plan drift is left as it is, and deleting the Kustomization leaves
+	// the applied objects where they are.
+	// +kubebuilder:validation:Enum=Apply;Plan
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
+	// dependsOn lists objects of any kind that have to be ready before this Kustomization is applied. They are read as the
+	// service account of this Kustomization.
+	// +kubebuilder:validation:MaxItems=100
+	// +optional
+	DependsOn []ObjectDependency `json:"dependsOn,omitempty"`
+
+	// driftDetection says what becomes of changes that somebody else makes to applied objects.
+	// +optional
+	DriftDetection *DriftDetection `json:"driftDetection,omitempty"`
+
+	// pruneGuard holds back a prune that would delete much, or what cannot be had back, until somebody confirms it.
+	// +optional
+	PruneGuard *PruneGuard `json:"pruneGuard,omitempty"`
+
+	// queuedIsReady counts an object that waits in a queue, such as a Job that Kueue keeps suspended until there are GPUs,
+	// as healthy. Otherwise it is waited for, without a timeout, and what depends on this Kustomization waits as well.
+	// +optional
+	QueuedIsReady bool `json:"queuedIsReady,omitempty"`
+}
+
+// ObjectDependency names an object of any kind that has to be ready first.
+type ObjectDependency struct {
+	// apiVersion of the object, such as batch/v1.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=300
+	// +required
+	APIVersion string `json:"apiVersion"`
+
+	// kind of the object. Secrets and ConfigMaps are ready as soon as they exist; an expression sees only their metadata.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Kind string `json:"kind"`
+
+	// name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+
+	// namespace of the object. Defaults to the namespace of the Kustomization; left out for kinds without namespaces.
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+
+	// readyExpr is a CEL expression over self (the Kustomization) and dep (the object) that yields true when the object
+	// is ready. Without it the object is ready when it is healthy, and one that runs to completion when it has succeeded.
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	ReadyExpr string `json:"readyExpr,omitempty"`
+}
+
+// DriftDetection says what becomes of changes that somebody else makes to applied objects.
+type DriftDetection struct {
+	// mode is enabled (the default): put back at once; warn: show and leave; or disabled: leave.
+	// +kubebuilder:validation:Enum=enabled;warn;disabled
+	// +optional
+	Mode DriftMode `json:"mode,omitempty"`
+}
+
+// PruneGuard says which prunes have to be confirmed. A prune that would delete a Namespace, a CustomResourceDefinition or
+// a PersistentVolumeClaim always has to be.
+type PruneGuard struct {
+	// max is how many objects may be deleted at once without being confirmed: a number, or a percentage of the inventory
+	// such as 20%. Absent means any number.
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')",message="must be a number or a percentage such as 20%"
+	// +optional
+	Max *intstr.IntOrString `json:"max,omitempty"`
+}
 
 // WeirStatus holds the fields of status that Weir adds.
 type WeirStatus struct {
@@ -24,6 +141,94 @@ type WeirStatus struct {
 	// +listMapKey=id
 	// +optional
 	CompletedJobs []CompletedJob `json:"completedJobs,omitempty"`
+
+	// wait is present while the health of an applied revision is waited for. It outlives a restart of the controller, so
+	// that the timeout does not begin anew.
+	// +optional
+	Wait *Wait `json:"wait,omitempty"`
+
+	// plan is what an apply would change. Present while spec.weir.mode is Plan.
+	// +optional
+	Plan *Plan `json:"plan,omitempty"`
+
+	// drift lists the applied objects that differ from the source and are left so. Present while there are any and
+	// spec.weir.driftDetection.mode is warn.
+	// +optional
+	Drift *ObjectChanges `json:"drift,omitempty"`
+}
+
+// Wait tells since when the health of which revision is waited for.
+type Wait struct {
+	// generation of the spec that was applied.
+	// +required
+	Generation int64 `json:"generation"`
+
+	// digest of the artifact that was applied.
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Digest string `json:"digest"`
+
+	// since is when the timeout began to run.
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
+// Plan is what an apply of a revision would change.
+type Plan struct {
+	// revision that was planned.
+	// +kubebuilder:validation:MaxLength=4096
+	// +required
+	Revision string `json:"revision"`
+
+	// created is how many objects would be created.
+	// +required
+	Created int64 `json:"created"`
+
+	// changed is how many objects would be changed, those included that would be deleted and created anew.
+	// +required
+	Changed int64 `json:"changed"`
+
+	// deleted is how many objects would be pruned.
+	// +required
+	Deleted int64 `json:"deleted"`
+
+	// unchanged is how many objects would stay as they are.
+	// +required
+	Unchanged int64 `json:"unchanged"`
+
+	ObjectChanges `json:",inline"`
+}
+
+// ObjectChanges lists changes of objects, as many as fit.
+type ObjectChanges struct {
+	// changes of objects, sorted by id within each action.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=atomic
+	// +optional
+	Changes []ObjectChange `json:"changes,omitempty"`
+
+	// omitted is how many changes are not listed, because the list is full.
+	// +optional
+	Omitted int64 `json:"omitted,omitempty"`
+}
+
+// ObjectChange is the change of one object.
+type ObjectChange struct {
+	// id of the object, as in the inventory.
+	// +kubebuilder:validation:MaxLength=1024
+	// +required
+	ID string `json:"id"`
+
+	// action on the object: created, configured, recreated or deleted.
+	// +kubebuilder:validation:MaxLength=32
+	// +required
+	Action string `json:"action"`
+
+	// paths of the fields that differ, such as spec.replicas, without their values.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=atomic
+	// +optional
+	Paths []string `json:"paths,omitempty"`
 }
 
 // CompletedJob is an object that ran to completion.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/utils/ptr"
+
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
@@ -34,6 +36,7 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 // unsupported lists the fields that are set and not implemented.
 func unsupported(obj *kustomizev1.Kustomization) []string {
 	spec := obj.Spec
+	weir := ptr.Deref(spec.Weir, kustomizev1.WeirSpec{})
 	set := map[string]bool{
 		"spec.decryption":       spec.Decryption != nil,
 		"spec.kubeConfig":       spec.KubeConfig != nil,
@@ -42,6 +45,11 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 		"spec.dependsOn[].readyExpr": slices.ContainsFunc(spec.DependsOn, func(d dependency) bool {
 			return d.ReadyExpr != ""
 		}),
+		"spec.weir.mode":           weir.Mode == kustomizev1.ModePlan,
+		"spec.weir.dependsOn":      len(weir.DependsOn) > 0,
+		"spec.weir.driftDetection": weir.DriftDetection != nil,
+		"spec.weir.pruneGuard":     weir.PruneGuard != nil,
+		"spec.weir.queuedIsReady":  weir.QueuedIsReady,
 		fmt.Sprintf("spec.sourceRef.kind %q", spec.SourceRef.Kind): spec.SourceRef.Kind != gitRepositoryKind,
 	}
 	var fields []string
