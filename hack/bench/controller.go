@@ -30,6 +30,8 @@ const memoryLimit = "1073741824"
 
 // controller is a running kustomize-controller.
 type controller struct {
+	program, kubeconfig string
+
 	cmd     *exec.Cmd
 	dir     string
 	metrics string
@@ -56,20 +58,34 @@ func startController(ctx context.Context, r *rig) (*controller, error) {
 	if c.metrics, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	c.cmd = exec.CommandContext(ctx, program, "--concurrent=20", "--metrics-addr="+c.metrics, "--health-addr=0",
-		"--runtime-namespace=weir-system", "--allow-local-sources", "--artifact-path="+dir, "--interval-jitter-percentage=0") //#nosec G204 -- our own program
-	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "GOMEMLIMIT="+memoryLimit)
-	c.cmd.Stderr = c.log
-	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start kustomize-controller: %w", err)
-	}
-	r.close = append(r.close, c.stop)
-	return c, c.awaitUp(ctx)
+	c.program, c.kubeconfig = program, kubeconfig
+	r.close = append(r.close, c.remove)
+	return c, c.start(ctx)
 }
 
+// start runs the program and returns when its workers have started.
+func (c *controller) start(ctx context.Context) error {
+	c.cmd = exec.CommandContext(ctx, c.program, "--concurrent=20", "--metrics-addr="+c.metrics, "--health-addr=0",
+		"--runtime-namespace=weir-system", "--allow-local-sources", "--artifact-path="+c.dir, "--interval-jitter-percentage=0") //#nosec G204 -- our own program
+	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "GOMEMLIMIT="+memoryLimit)
+	c.cmd.Stderr = c.log
+	if err := c.cmd.Start(); err != nil {
+		return fmt.Errorf("start kustomize-controller: %w", err)
+	}
+	return c.awaitUp(ctx)
+}
+
+// stop ends the program, as a rollout does.
 func (c *controller) stop() {
 	_ = c.cmd.Process.Signal(os.Interrupt)
 	_ = c.cmd.Wait()
+}
+
+// remove ends the program and removes what it left.
+func (c *controller) remove() {
+	if c.cmd != nil && c.cmd.Process != nil {
+		c.stop()
+	}
 	_ = exec.Command("chmod", "-R", "u+w", c.dir).Run() //#nosec G204 -- our own directory
 	_ = os.RemoveAll(c.dir)
 }
@@ -94,23 +110,33 @@ func (c *controller) awaitUp(ctx context.Context) error {
 
 // sum adds up a metric over all of its series that match.
 func (c *controller) sum(name string, match func(map[string]string) bool) (float64, error) {
+	list, err := c.series(name, match)
+	total := 0.0
+	for _, series := range list {
+		total += series.GetCounter().GetValue() + series.GetGauge().GetValue()
+	}
+	return total, err
+}
+
+// series returns the series of a metric that match; nil matches all.
+func (c *controller) series(name string, match func(map[string]string) bool) ([]*dto.Metric, error) {
 	resp, err := http.Get("http://" + c.metrics + "/metrics")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(resp.Body)
 	if err != nil {
-		return 0, fmt.Errorf("read the metrics: %w", err)
+		return nil, fmt.Errorf("read the metrics: %w", err)
 	}
-	total := 0.0
+	var list []*dto.Metric
 	for _, series := range families[name].GetMetric() {
 		if match == nil || match(labelsOf(series)) {
-			total += series.GetCounter().GetValue() + series.GetGauge().GetValue()
+			list = append(list, series)
 		}
 	}
-	return total, nil
+	return list, nil
 }
 
 func labelsOf(series *dto.Metric) map[string]string {

@@ -16,110 +16,173 @@ import (
 )
 
 // measureKustomizations measures kustomize-controller: from nothing to ready
-// for 100 and 1,000 Kustomizations, the cost of an interval, and how soon
-// drift is put back.
+// for 100 and 1,000 Kustomizations, the cost of an interval, how soon drift is
+// put back, and what a restart costs.
 func measureKustomizations(ctx context.Context, out results) error {
-	bareTook, err := onFreshCluster(ctx, func(r *rig) (time.Duration, error) {
-		b, err := newBare(r)
-		if err != nil {
-			return 0, err
-		}
-		return r.untilReady(ctx, 1000, b.reconcile)
-	})
-	if err != nil {
-		return fmt.Errorf("bare client: %w", err)
-	}
-	out["ks_1000_bare_seconds"] = bareTook.Seconds()
-	fmt.Printf("  bare client, 1,000 Kustomizations   %6.1f s\n", bareTook.Seconds())
-
-	if _, err := onFreshCluster(ctx, func(r *rig) (time.Duration, error) { return measureHundred(ctx, r, out) }); err != nil {
+	if err := measureBare(ctx, shared(1000), "ks_1000", out); err != nil {
 		return err
 	}
-	_, err = onFreshCluster(ctx, func(r *rig) (time.Duration, error) { return measureThousand(ctx, r, bareTook, out) })
+	err := onController(ctx, func(r *rig, c *controller) error {
+		if err := measureReady(ctx, r, c, shared(100), "ks_100", out); err != nil {
+			return err
+		}
+		return measureUnchanged(ctx, r, c, 100, out)
+	})
+	if err != nil {
+		return err
+	}
+	return onController(ctx, func(r *rig, c *controller) error {
+		if err := measureReady(ctx, r, c, shared(1000), "ks_1000", out); err != nil {
+			return err
+		}
+		if err := measureDrift(ctx, r, out); err != nil {
+			return err
+		}
+		return measureRestart(ctx, r, c, 1000, out)
+	})
+}
+
+// measureDistinct measures 1,000 Kustomizations of which each has an artifact
+// of its own, beside the same bare client: what it applies is the same.
+func measureDistinct(ctx context.Context, out results) error {
+	if err := measureBare(ctx, shared(1000), "ks_1000", out); err != nil {
+		return err
+	}
+	err := onController(ctx, func(r *rig, c *controller) error {
+		return measureReady(ctx, r, c, distinct(1000), "ks_1000_distinct", out)
+	})
+	out.ratio("ks_1000_distinct", "ks_1000")
 	return err
 }
 
-func onFreshCluster(ctx context.Context, measure func(*rig) (time.Duration, error)) (time.Duration, error) {
+// measureLarge measures one Kustomization of 2,000 objects.
+func measureLarge(ctx context.Context, out results) error {
+	if err := measureBare(ctx, large(2000/objectsPerApp), "ks_2000_objects", out); err != nil {
+		return err
+	}
+	return onController(ctx, func(r *rig, c *controller) error {
+		return measureReady(ctx, r, c, large(2000/objectsPerApp), "ks_2000_objects", out)
+	})
+}
+
+// measureBare measures the bare client, once in a run for each key.
+func measureBare(ctx context.Context, w workload, key string, out results) error {
+	if _, done := out[key+"_bare_seconds"]; done {
+		return nil
+	}
 	r, err := newRig(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer r.Close()
-	return measure(r)
+	b, err := newBare(r, w)
+	if err != nil {
+		return err
+	}
+	took, err := r.untilReady(ctx, w, b.reconcile)
+	if err != nil {
+		return fmt.Errorf("bare client: %w", err)
+	}
+	out[key+"_bare_seconds"] = took.Seconds()
+	fmt.Printf("  %-18s bare client %8.1f s\n", key, took.Seconds())
+	return nil
 }
 
-func nothing(context.Context, string) error { return nil }
-
-func measureHundred(ctx context.Context, r *rig, out results) (time.Duration, error) {
+// onController measures a controller on a fresh cluster.
+func onController(ctx context.Context, measure func(*rig, *controller) error) error {
+	r, err := newRig(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
 	c, err := startController(ctx, r)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	took, err := r.untilReady(ctx, 100, nothing)
-	if err != nil {
-		return 0, err
-	}
-	out["ks_100_seconds"] = took.Seconds()
-	fmt.Printf("  100 Kustomizations                  %6.1f s\n", took.Seconds())
-	per, err := requestsPerInterval(ctx, r, c, 100)
-	if err != nil {
-		return 0, err
-	}
-	out["ks_unchanged_requests"] = per
-	fmt.Printf("  requests per unchanged interval     %6.2f\n", per)
-	return took, nil
+	return measure(r, c)
 }
 
-func measureThousand(ctx context.Context, r *rig, bareTook time.Duration, out results) (time.Duration, error) {
-	c, err := startController(ctx, r)
+// measureReady measures from the first create to the last Kustomization ready,
+// and what the controller needed for it.
+func measureReady(ctx context.Context, r *rig, c *controller, w workload, key string, out results) error {
+	took, err := r.untilReady(ctx, w, func(context.Context, string) error { return nil })
 	if err != nil {
-		return 0, err
-	}
-	took, err := r.untilReady(ctx, 1000, nothing)
-	if err != nil {
-		return 0, err
+		return err
 	}
 	cpu, err := c.cpuSeconds()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	rss, err := c.peakMemory()
+	memory, err := c.peakMemory()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	out["ks_1000_seconds"], out["ks_1000_ratio"] = took.Seconds(), took.Seconds()/bareTook.Seconds()
-	out["ks_1000_cpu_seconds"], out["ks_1000_rss_mb"] = cpu, rss
-	fmt.Printf("  1,000 Kustomizations                %6.1f s, %.2f of the bare client, %.1f s CPU, %.0f MiB\n",
-		took.Seconds(), took.Seconds()/bareTook.Seconds(), cpu, rss)
-	return took, measureDrift(ctx, r, out)
+	out[key+"_seconds"], out[key+"_cpu_seconds"], out[key+"_rss_mb"] = took.Seconds(), cpu, memory
+	fmt.Printf("  %-18s controller  %8.1f s, %.1f s of CPU, %.0f MiB\n", key, took.Seconds(), cpu, memory)
+	out.ratio(key, key)
+	return nil
 }
+
+// ratio divides the seconds of a key by those that the bare client needed for
+// another, if they were measured.
+func (out results) ratio(key, bare string) {
+	ours, bareTook := out[key+"_seconds"], out[bare+"_bare_seconds"]
+	if ours > 0 && bareTook > 0 {
+		out[key+"_ratio"] = ours / bareTook
+		fmt.Printf("  %-18s ratio       %8.2f\n", key, ours/bareTook)
+	}
+}
+
+// measureUnchanged measures the cost of an interval that finds nothing new.
+func measureUnchanged(ctx context.Context, r *rig, c *controller, n int, out results) error {
+	requests, cpu, err := costOfInterval(ctx, r, c, n)
+	if err != nil {
+		return err
+	}
+	out["ks_unchanged_requests"], out["ks_unchanged_cpu_ms"] = requests, cpu
+	fmt.Printf("  unchanged interval: %.2f requests and %.2f ms of CPU for each Kustomization\n", requests, cpu)
+	return nil
+}
+
+// scrape is how often the metrics are read. Reading them costs the controller
+// time that would be counted as its own.
+const scrape = 500 * time.Millisecond
 
 // interval is short enough to see several in a measurement.
 const interval = 5 * time.Second
 
-// requestsPerInterval shortens the interval of n unchanged Kustomizations and
-// counts what the controller sends per reconcile.
-func requestsPerInterval(ctx context.Context, r *rig, c *controller, n int) (float64, error) {
+// costOfInterval shortens the interval of n unchanged Kustomizations and
+// returns the requests and the milliseconds of CPU of one reconcile.
+func costOfInterval(ctx context.Context, r *rig, c *controller, n int) (requests, cpu float64, err error) {
 	for i := range n {
 		k := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: appName(i)}}
 		patch := client.RawPatch("application/merge-patch+json", []byte(fmt.Sprintf(`{"spec": {"interval": %q}}`, interval)))
 		if err := r.client.Patch(ctx, k, patch); err != nil {
-			return 0, fmt.Errorf("shorten the interval of %s: %w", k.Name, err)
+			return 0, 0, fmt.Errorf("shorten the interval of %s: %w", k.Name, err)
 		}
 	}
 	if err := c.awaitReconciles(ctx, 2*n); err != nil { // the new spec itself is written
-		return 0, err
+		return 0, 0, err
 	}
-	requests, err := c.requests()
+	requestsBefore, cpuBefore, err := c.spent()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	intervals := 5 * n
 	if err := c.awaitReconciles(ctx, intervals); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	after, err := c.requests()
-	return (after - requests) / float64(intervals), err
+	requestsAfter, cpuAfter, err := c.spent()
+	return (requestsAfter - requestsBefore) / float64(intervals), 1000 * (cpuAfter - cpuBefore) / float64(intervals), err
+}
+
+// spent is how many requests and seconds of CPU the controller has used.
+func (c *controller) spent() (requests, cpu float64, err error) {
+	if requests, err = c.requests(); err != nil {
+		return 0, 0, err
+	}
+	cpu, err = c.cpuSeconds()
+	return requests, cpu, err
 }
 
 // requests are what the controller has sent so far, watches and the lease of
@@ -136,7 +199,7 @@ func (c *controller) awaitReconciles(ctx context.Context, more int) error {
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(scrape)
 	defer tick.Stop()
 	for {
 		now, err := c.sum(metric, kustomizations)

@@ -37,6 +37,9 @@ type part struct {
 
 var parts = []part{
 	{"ks", measureKustomizations},
+	{"distinct", measureDistinct},
+	{"large", measureLarge},
+	{"growth", measureGrowth},
 }
 
 func main() {

@@ -30,6 +30,7 @@ const patience = 10 * time.Minute
 type rig struct {
 	cluster *testkit.Cluster
 	client  client.WithWatch
+	store   *store
 	close   []func()
 }
 
@@ -57,12 +58,9 @@ func newRig(ctx context.Context) (_ *rig, err error) {
 	if r.client, err = client.NewWithWatch(cluster.Config(), client.Options{Scheme: scheme}); err != nil {
 		return nil, fmt.Errorf("make the client: %w", err)
 	}
-	server, err := prepare(ctx, r.client)
-	if err != nil {
-		return nil, err
-	}
-	r.close = append(r.close, server.Close)
-	return r, nil
+	r.store = newStore()
+	r.close = append(r.close, r.store.server.Close)
+	return r, prepare(ctx, r.client)
 }
 
 // Close ends everything, the last first.
@@ -72,27 +70,30 @@ func (r *rig) Close() {
 	}
 }
 
-// untilReady starts the work, creates n Kustomizations with 20 workers, and
-// returns the time from the first create to the last one that a watch sees
-// ready.
-func (r *rig) untilReady(ctx context.Context, n int, each func(ctx context.Context, app string) error) (time.Duration, error) {
+// untilReady publishes the sources of a workload, creates its Kustomizations
+// with 20 workers, and returns the time from the first create to the last one
+// that a watch sees ready.
+func (r *rig) untilReady(ctx context.Context, w workload, each func(ctx context.Context, name string) error) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if err := w.publish(ctx, r.client, r.store); err != nil {
+		return 0, err
+	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(workers + 1)
 	start := time.Now()
 	var took time.Duration
 	group.Go(func() error {
-		err := r.awaitReady(groupCtx, n)
+		err := r.awaitReady(groupCtx, len(w.kustomizations))
 		took = time.Since(start)
 		return err
 	})
-	for i := range n {
+	for _, k := range w.kustomizations {
 		group.Go(func() error {
-			if err := r.client.Create(groupCtx, kustomizationOf(appName(i))); err != nil {
-				return fmt.Errorf("create %s: %w", appName(i), err)
+			if err := r.client.Create(groupCtx, k.DeepCopy()); err != nil {
+				return fmt.Errorf("create %s: %w", k.Name, err)
 			}
-			return each(groupCtx, appName(i))
+			return each(groupCtx, k.Name)
 		})
 	}
 	err := group.Wait()

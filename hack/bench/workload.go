@@ -4,24 +4,15 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"time"
 
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -32,6 +23,8 @@ const (
 	namespace = "bench"
 	// workers create, and of the bare client also apply, at a time.
 	workers = 20
+	// sharedSource is the source of all apps that share one.
+	sharedSource = "apps"
 	// objectsPerApp is how many objects the manifest of an app has.
 	objectsPerApp = 4
 )
@@ -107,13 +100,25 @@ spec:
 
 func appName(i int) string { return fmt.Sprintf("app-%04d", i) }
 
-// manifestsOf are the documents of one app, substituted.
-func manifestsOf(app string) []string {
-	return strings.Split(strings.ReplaceAll(manifest, "${app}", app), "---\n")
+// document is one object of an app, and where it goes.
+type document struct {
+	app      string
+	yaml     string
+	endpoint schema.GroupVersionResource
+}
+
+// documentsOf are the documents of one app, substituted.
+func documentsOf(app string) []document {
+	texts := strings.Split(strings.ReplaceAll(manifest, "${app}", app), "---\n")
+	list := make([]document, len(texts))
+	for i, text := range texts {
+		list[i] = document{app, text, endpoints[i]}
+	}
+	return list
 }
 
 // kustomizationOf is the Kustomization of one app.
-func kustomizationOf(app string) *kustomizev1.Kustomization {
+func kustomizationOf(app, source string) *kustomizev1.Kustomization {
 	return &kustomizev1.Kustomization{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: app},
 		Spec: kustomizev1.KustomizationSpec{
@@ -123,20 +128,15 @@ func kustomizationOf(app string) *kustomizev1.Kustomization {
 			Prune:              true,
 			Wait:               true,
 			ServiceAccountName: "tenant",
-			SourceRef:          kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "apps"},
+			SourceRef:          kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: source},
 			PostBuild:          &kustomizev1.PostBuild{Substitute: map[string]string{"app": app}},
 		},
 	}
 }
 
-// prepare makes the namespace, the tenant that both sides act as, and the
-// source whose artifact the returned server has.
-func prepare(ctx context.Context, c client.Client) (*httptest.Server, error) {
+// prepare makes the namespace and the tenant that both sides act as.
+func prepare(ctx context.Context, c client.Client) error {
 	tenant := metav1.ObjectMeta{Namespace: namespace, Name: "tenant"}
-	source := &sourcev1.GitRepository{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "apps"},
-		Spec:       sourcev1.GitRepositorySpec{URL: "https://git.example/apps", Interval: metav1.Duration{Duration: time.Hour}},
-	}
 	for _, obj := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
 		&corev1.ServiceAccount{ObjectMeta: tenant},
@@ -145,38 +145,73 @@ func prepare(ctx context.Context, c client.Client) (*httptest.Server, error) {
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "admin"},
 			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "tenant"}},
 		},
-		source,
 	} {
 		if err := c.Create(ctx, obj); err != nil {
-			return nil, fmt.Errorf("create %T: %w", obj, err)
+			return fmt.Errorf("create %T: %w", obj, err)
 		}
 	}
-	body, err := pack("app/app.yaml", manifest)
-	if err != nil {
-		return nil, fmt.Errorf("pack the artifact: %w", err)
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }))
-	sum := sha256.Sum256(body)
-	digest := hex.EncodeToString(sum[:])
-	source.Status.Artifact = &fluxmeta.Artifact{
-		URL: server.URL + "/apps.tar.gz", Path: "apps.tar.gz", Revision: "main@sha1:" + digest[:40], Digest: "sha256:" + digest, LastUpdateTime: metav1.Now(),
-	}
-	if err := c.Status().Update(ctx, source); err != nil {
-		server.Close()
-		return nil, fmt.Errorf("publish the artifact: %w", err)
-	}
-	return server, nil
+	return nil
 }
 
-// pack makes a tar.gz of one file.
-func pack(name, content string) ([]byte, error) {
-	var buf bytes.Buffer
-	zip := gzip.NewWriter(&buf)
-	archive := tar.NewWriter(zip)
-	err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content)), Typeflag: tar.TypeReg})
-	if err == nil {
-		_, err = archive.Write([]byte(content))
+// workload is Kustomizations, the sources that they apply, and what a bare
+// client has to apply in their place.
+type workload struct {
+	kustomizations []*kustomizev1.Kustomization
+	publish        func(ctx context.Context, c client.Client, s *store) error
+	// documents of one Kustomization.
+	documents func(name string) []document
+}
+
+// shared is n apps that come from one artifact.
+func shared(n int) workload {
+	w := workload{
+		publish: func(ctx context.Context, c client.Client, s *store) error {
+			return s.publish(ctx, c, sharedSource, "app/app.yaml", manifest)
+		},
+		documents: func(name string) []document { return documentsOf(name) },
 	}
-	err = errors.Join(err, archive.Close(), zip.Close())
-	return buf.Bytes(), err
+	for i := range n {
+		w.kustomizations = append(w.kustomizations, kustomizationOf(appName(i), sharedSource))
+	}
+	return w
+}
+
+// distinct is n apps of which each has an artifact of its own.
+func distinct(n int) workload {
+	w := shared(0)
+	for i := range n {
+		w.kustomizations = append(w.kustomizations, kustomizationOf(appName(i), appName(i)))
+	}
+	w.publish = func(ctx context.Context, c client.Client, s *store) error {
+		for _, k := range w.kustomizations {
+			if err := s.publish(ctx, c, k.Name, "app/app.yaml", "# "+k.Name+"\n"+manifest); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return w
+}
+
+// large is one Kustomization that has all the objects of n apps.
+func large(n int) workload {
+	k := kustomizationOf("large", "large")
+	k.Spec.PostBuild = nil
+	apps := make([]string, n)
+	for i := range apps {
+		apps[i] = strings.ReplaceAll(manifest, "${app}", appName(i))
+	}
+	return workload{
+		kustomizations: []*kustomizev1.Kustomization{k},
+		publish: func(ctx context.Context, c client.Client, s *store) error {
+			return s.publish(ctx, c, "large", "app/apps.yaml", strings.Join(apps, "---\n"))
+		},
+		documents: func(string) []document {
+			var all []document
+			for i := range n {
+				all = append(all, documentsOf(appName(i))...)
+			}
+			return all
+		},
+	}
 }
