@@ -11,6 +11,7 @@ import (
 	helper "github.com/fluxcd/pkg/runtime/controller"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/dynamic"
@@ -21,6 +22,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
 	"github.com/weir-gitops/weir/pkg/app"
@@ -89,22 +91,10 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 		Client: cached,
 		Live:   a.Manager.GetAPIReader(),
 		Store:  reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
-		Engine: apply.NewEngine(ctx, apply.Config{
-			Watch: watch.Config{
-				Client: dynamicClient,
-				Mapper: mapper,
-				Labels: kustomization.Labels,
-				Managers: watch.Managers{
-					Self:     kustomizev1.FieldManager,
-					TakeOver: apply.TakeOver(kustomizev1.FieldManager, o.OverrideManagers...),
-				},
-				Log: a.Log.WithName("watch"),
-			},
-			Keys:        kustomization.Keys,
-			Wake:        waker.Wake,
-			Concurrency: o.ConcurrentSSA,
-		}),
-		Tenants:   tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager),
+		Clusters: &cluster.Clusters{Local: &cluster.Cluster{
+			Engine:  newEngine(ctx, a, o, waker, dynamicClient, mapper),
+			Tenants: tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager),
+		}},
 		Artifacts: artifacts,
 		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
 		Events:    a.Events,
@@ -119,6 +109,25 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 	}
 	return c.SetupWithManager(ctx, a.Manager, waker, controller.TypedOptions[ctrl.Request]{
 		RateLimiter: helper.GetRateLimiter(o.RateLimiter),
+	})
+}
+
+// newEngine returns the engine of one cluster, whose watches end with ctx.
+func newEngine(ctx context.Context, a *app.App, o *Options, waker *kustomization.Waker, watches dynamic.Interface, mapper meta.RESTMapper) *apply.Engine {
+	return apply.NewEngine(ctx, apply.Config{
+		Watch: watch.Config{
+			Client: watches,
+			Mapper: mapper,
+			Labels: kustomization.Labels,
+			Managers: watch.Managers{
+				Self:     kustomizev1.FieldManager,
+				TakeOver: apply.TakeOver(kustomizev1.FieldManager, o.OverrideManagers...),
+			},
+			Log: a.Log.WithName("watch"),
+		},
+		Keys:        kustomization.Keys,
+		Wake:        waker.Wake,
+		Concurrency: o.ConcurrentSSA,
 	})
 }
 

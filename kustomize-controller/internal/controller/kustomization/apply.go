@@ -34,20 +34,6 @@ var Keys = apply.Keys{
 // and for an object that it recreates to go away.
 const stageTimeout = time.Minute
 
-// impersonate finds the client that acts as the tenant.
-func (c *Controller) impersonate(_ context.Context, s *scope) error {
-	name := s.obj.Spec.ServiceAccountName
-	if name == "" {
-		name = c.Options.DefaultServiceAccount
-	}
-	client, err := c.Tenants.For(s.obj.Namespace, name)
-	if err != nil {
-		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
-	}
-	s.client = client
-	return nil
-}
-
 // apply makes the cluster equal to what was built, and has it watched.
 func (c *Controller) apply(ctx context.Context, s *scope) error {
 	s.targets = targets(s.obj)
@@ -59,18 +45,18 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
 	watched := s.after.Union(s.before)
-	if err := c.Engine.Watch(ctx, s.set, watched, s.targets); err != nil {
+	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
 	options := c.applyOptions(s)
 	options.BeforeWrite = func(ctx context.Context) error { return s.announce(ctx) }
-	s.changes, err = c.Engine.Apply(ctx, s.set, desired, options)
+	s.changes, err = s.engine.Apply(ctx, s.set, desired, options)
 	c.applied(s)
 	if err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
 	// Kinds that this very apply has defined can be watched now.
-	if err := c.Engine.Watch(ctx, s.set, watched, s.targets); err != nil {
+	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
 	return nil
@@ -107,7 +93,7 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	var err error
 	if s.obj.Spec.Prune {
 		var deleted []inventory.Ref
-		deleted, left, err = c.Engine.Prune(ctx, s.before.Minus(s.after), apply.PruneOptions{Client: s.client, Owner: s.owner()})
+		deleted, left, err = s.engine.Prune(ctx, s.before.Minus(s.after), apply.PruneOptions{Client: s.client, Owner: s.owner()})
 		c.pruned(s, deleted)
 	}
 	settled := s.after.Union(left)
@@ -120,7 +106,7 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	s.written = true
 	s.memory.applied = s.memory.tried
 	s.memory.waitSince, s.memory.illSince = s.now, time.Time{}
-	if err := c.Engine.Watch(ctx, s.set, settled, s.targets); err != nil {
+	if err := s.engine.Watch(ctx, s.set, settled, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
 	return nil
@@ -133,14 +119,14 @@ func (c *Controller) correct(ctx context.Context, s *scope) error {
 	if !s.set.Known() {
 		return nil
 	}
-	drifted, err := c.Engine.Drifted(ctx, s.set, s.client)
+	drifted, err := s.engine.Drifted(ctx, s.set, s.client)
 	if err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
 	if len(drifted) > 0 {
 		options := c.applyOptions(s)
 		options.Insist = !s.now.Before(s.memory.nextFull)
-		s.drift, err = c.Engine.Correct(ctx, s.set, drifted, options)
+		s.drift, err = s.engine.Correct(ctx, s.set, drifted, options)
 		c.corrected(s)
 	}
 	s.markDrifted(s.set.Settled(s.now))

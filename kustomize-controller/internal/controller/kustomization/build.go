@@ -62,7 +62,7 @@ func (c *Controller) readVariables(ctx context.Context, s *scope) (map[string]st
 	variables := map[string]string{}
 	for _, from := range postBuild.SubstituteFrom {
 		ref := inventory.Ref{Namespace: s.obj.Namespace, Name: from.Name, Kind: from.Kind}
-		live, err := s.client.Get(ctx, ref, "v1")
+		live, err := s.local.Get(ctx, ref, "v1")
 		if apierrors.IsNotFound(err) && from.Optional {
 			continue
 		}

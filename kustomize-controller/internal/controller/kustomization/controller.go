@@ -25,8 +25,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
-	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
-	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
@@ -40,10 +39,8 @@ type Controller struct {
 	Live client.Reader
 	// Store reads and patches Kustomizations.
 	Store *reconcile.Store
-	// Engine applies and watches.
-	Engine *apply.Engine
-	// Tenants gives out clients that act as a service account.
-	Tenants *tenant.Clients
+	// Clusters apply and watch.
+	Clusters *cluster.Clusters
 	// Artifacts fetches and unpacks.
 	Artifacts *artifact.Cache
 	// Builder renders.
@@ -103,7 +100,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	}
 	err = reconcile.Run(ctx, s,
 		c.validate,
-		c.impersonate,
+		c.connect,
 		c.correct,
 		c.findSource,
 		c.checkDependencies,

@@ -38,7 +38,7 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 			return ctrl.Result{}, err
 		}
 	}
-	if err := c.Engine.Forget(ctx, s.owner()); err != nil {
+	if err := c.Clusters.Local.Engine.Forget(ctx, s.owner()); err != nil {
 		return ctrl.Result{}, err
 	}
 	controllerutil.RemoveFinalizer(s.obj, kustomizev1.Finalizer)
@@ -81,19 +81,19 @@ func (c *Controller) deleteApplied(ctx context.Context, s *scope) error {
 	if err != nil || len(inv) == 0 {
 		return err
 	}
-	if err := c.impersonate(ctx, s); err != nil {
+	if err := c.connect(ctx, s); err != nil {
 		return err
 	}
 	if gone, err := c.tenantGone(ctx, s); gone || err != nil {
 		return err
 	}
-	deleted, _, err := c.Engine.Prune(ctx, inv, apply.PruneOptions{Client: s.client, Owner: s.owner()})
+	deleted, _, err := s.engine.Prune(ctx, inv, apply.PruneOptions{Client: s.client, Owner: s.owner()})
 	c.pruned(s, deleted)
 	if err != nil {
 		return fmt.Errorf("delete the applied objects: %w", err)
 	}
 	if policy == kustomizev1.DeletionPolicyWaitForTermination {
-		if err := c.Engine.AwaitGone(ctx, deleted, inv, s.client, s.obj.GetTimeout()); err != nil {
+		if err := s.engine.AwaitGone(ctx, deleted, inv, s.client, s.obj.GetTimeout()); err != nil {
 			// As in Flux, the wait has a limit and the deletion goes on.
 			c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason, err.Error())
 		}

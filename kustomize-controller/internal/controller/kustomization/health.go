@@ -29,7 +29,7 @@ const quietWait = time.Second
 // checkHealth judges what was applied. It never waits: pending objects bring
 // the Kustomization back by themselves, and the timeout does by the requeue.
 func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
-	recordCompleted(s.obj, c.Engine.Finished(s.set), metav1.Time{Time: s.now})
+	recordCompleted(s.obj, s.engine.Finished(s.set), metav1.Time{Time: s.now})
 	c.pollUnwatched(s)
 	if !s.obj.Spec.Wait && len(s.targets) == 0 {
 		conditions.Delete(s.obj, kustomizev1.HealthyCondition)
@@ -41,7 +41,7 @@ func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
 			return err
 		}
 	}
-	verdict, err := c.Engine.Health(ctx, s.set, s.client, s.obj.Spec.Wait, s.targets)
+	verdict, err := s.engine.Health(ctx, s.set, s.client, s.obj.Spec.Wait, s.targets)
 	if err != nil {
 		return reconcile.Fail(kustomizev1.HealthCheckFailedReason, err)
 	}
@@ -58,7 +58,7 @@ const pollInterval = 10 * time.Second
 // pollUnwatched has the Kustomization looked at regularly if some of its
 // objects may not be watched, and says so once.
 func (c *Controller) pollUnwatched(s *scope) {
-	kinds := strings.Join(c.Engine.Unwatched(s.set), ", ")
+	kinds := strings.Join(s.engine.Unwatched(s.set), ", ")
 	if kinds != "" {
 		s.recheckIn(pollInterval)
 	}

@@ -24,11 +24,18 @@ type scope struct {
 	obj     *kustomizev1.Kustomization
 	patcher *reconcile.Patcher
 	memory  *memory
-	set     *apply.Set
 	now     time.Time
 
-	// client acts as the tenant. Filled by impersonate.
+	// engine applies to the target cluster and watches it. Filled by connect.
+	engine *apply.Engine
+	// set is what is applied there. Filled by connect.
+	set *apply.Set
+	// client acts as the tenant on the target cluster. Filled by connect.
 	client *apply.Client
+	// local acts as the tenant on the cluster of the Kustomization, where the
+	// objects are that its spec names. It is client unless spec.kubeConfig
+	// names another cluster. Filled by connect.
+	local *apply.Client
 	// drifted is how many objects were put back. Filled by correct.
 	drift apply.Drift
 	// source and artifact are what is applied. Filled by findSource.
@@ -70,7 +77,6 @@ func (s *scope) close() {
 
 func (c *Controller) newScope(obj *kustomizev1.Kustomization, patcher *reconcile.Patcher) *scope {
 	s := &scope{obj: obj, patcher: patcher, now: time.Now()}
-	s.set = c.Engine.Set(s.owner(), obj.UID)
 	s.memory = c.remember(obj.UID)
 	return s
 }
