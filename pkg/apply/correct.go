@@ -148,7 +148,7 @@ func (e *Engine) reapply(ctx context.Context, m *member, live *unstructured.Unst
 		result, err = opts.Client.apply(ctx, &m.desired, false)
 	}
 	if err != nil {
-		return nil, &ObjectError{Ref: ref, Doing: "apply", Err: err}
+		return nil, &ObjectError{Ref: ref, Doing: "apply", Origin: m.desired.Origin, Err: err}
 	}
 	return result, nil
 }

@@ -21,13 +21,18 @@ type ObjectError struct {
 	Ref inventory.Ref
 	// Doing is what was tried: "dry-run", "apply", "delete".
 	Doing string
-	Err   error
+	// Origin is where the object comes from, or "".
+	Origin string
+	Err    error
 }
 
 func (e *ObjectError) Error() string {
 	reason := ""
 	if r := apierrors.ReasonForError(e.Err); r != metav1.StatusReasonUnknown {
 		reason = fmt.Sprintf(" (%s)", r)
+	}
+	if e.Origin != "" {
+		reason += " (" + e.Origin + ")"
 	}
 	return fmt.Sprintf("%s %s failed%s: %s%s", e.Ref, e.Doing, reason, e.cause(), e.hint())
 }

@@ -22,6 +22,24 @@ var (
 	secretKind     = schema.GroupKind{Kind: "Secret"}
 )
 
+func TestObjectErrorNamesTheOrigin(t *testing.T) {
+	ref := inventory.Ref{Namespace: "ns", Name: "web", Group: "apps", Kind: "Deployment"}
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"with a reason":    {apierrors.NewBadRequest("odd"), "Deployment/ns/web dry-run failed (BadRequest) (infra/dev/server.yaml:12): odd"},
+		"without a reason": {errors.New("no answer"), "Deployment/ns/web dry-run failed (infra/dev/server.yaml:12): no answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := &ObjectError{Ref: ref, Doing: "dry-run", Origin: "infra/dev/server.yaml:12", Err: tc.err}
+			if err.Error() != tc.want {
+				t.Errorf("got  %q\nwant %q", err, tc.want)
+			}
+		})
+	}
+}
+
 func TestObjectError(t *testing.T) {
 	deployment := inventory.Ref{Namespace: "ns", Name: "web", Group: "apps", Kind: "Deployment"}
 	secret := inventory.Ref{Namespace: "ns", Name: "s", Kind: "Secret"}

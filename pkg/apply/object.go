@@ -60,6 +60,9 @@ type Desired struct {
 	Force bool
 	// Left is set if the object asks to be left alone.
 	Left bool
+	// Origin is where the object comes from, such as a file with a line, for
+	// errors about it. It is empty if that is not known; Prepare leaves it so.
+	Origin string
 
 	data  []byte
 	stage stage

@@ -104,7 +104,7 @@ func (p *planner) judgeAll(ctx context.Context, steps []*step) []error {
 func (p *planner) judge(ctx context.Context, s *step) error {
 	record, err := p.engine.lookup(ctx, p.client, s.Ref, s.GVK)
 	if err != nil && !meta.IsNoMatchError(err) {
-		return &ObjectError{Ref: s.Ref, Doing: "read", Err: err}
+		return &ObjectError{Ref: s.Ref, Doing: "read", Origin: s.Origin, Err: err}
 	}
 	if p.known(s, record) {
 		return nil
@@ -172,12 +172,12 @@ func (p *planner) refused(ctx context.Context, s *step, err error) error {
 	}
 	if (s.Force || p.opts.Force) && immutable(err) {
 		if cause := p.client.creatable(ctx, s.Desired); cause != nil {
-			return &ObjectError{Ref: s.Ref, Doing: "dry-run", Err: cause}
+			return &ObjectError{Ref: s.Ref, Doing: "dry-run", Origin: s.Origin, Err: cause}
 		}
 		s.action = Recreated
 		return nil
 	}
-	return &ObjectError{Ref: s.Ref, Doing: "dry-run", Err: err}
+	return &ObjectError{Ref: s.Ref, Doing: "dry-run", Origin: s.Origin, Err: err}
 }
 
 // comesLater reports whether err is only that an earlier stage of this very

@@ -174,7 +174,7 @@ func (w *writer) write(ctx context.Context, s *step) error {
 	}
 	result, err := w.client.apply(ctx, s.Desired, false)
 	if err != nil {
-		return &ObjectError{Ref: s.Ref, Doing: "apply", Err: err}
+		return &ObjectError{Ref: s.Ref, Doing: "apply", Origin: s.Origin, Err: err}
 	}
 	w.set.put(s.Desired, watch.Fingerprint(result, w.engine.config.Watch.Managers), false)
 	return nil
@@ -219,7 +219,7 @@ func (w *writer) awaitDefinitions(ctx context.Context, steps []*step) error {
 			err = errors.New("it did not take effect in time")
 		}
 		if err != nil {
-			return &ObjectError{Ref: s.Ref, Doing: "wait", Err: err}
+			return &ObjectError{Ref: s.Ref, Doing: "wait", Origin: s.Origin, Err: err}
 		}
 	}
 	return nil

@@ -272,8 +272,8 @@ func TestBuildIsWhatFluxBuilds(t *testing.T) {
 			if diff := cmp.Diff(contents(want), contents(got.Objects)); diff != "" {
 				t.Errorf("not what Flux builds (-flux +ours):\n%s", diff)
 			}
-			if len(got.Files) != len(got.Objects) {
-				t.Errorf("%d files for %d objects", len(got.Files), len(got.Objects))
+			if len(got.Origins) != len(got.Objects) {
+				t.Errorf("%d origins for %d objects", len(got.Origins), len(got.Objects))
 			}
 		})
 	}

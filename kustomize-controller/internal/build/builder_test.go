@@ -67,7 +67,7 @@ func TestResultsBelongToTheCaller(t *testing.T) {
 				want[i] = object.DeepCopy().Object
 				spoil(object.Object)
 			}
-			first.Files[0] = "spoilt"
+			first.Origins[0] = "spoilt"
 			second, err := b.Build(t.Context(), request(root, spec))
 			if err != nil {
 				t.Fatal(err)
@@ -429,37 +429,6 @@ func TestCommonMetadata(t *testing.T) {
 		if diff := cmp.Diff(want[i], object.Object["metadata"]); diff != "" {
 			t.Error(diff)
 		}
-	}
-}
-
-func TestFilesOfObjects(t *testing.T) {
-	t.Parallel()
-	files := overlayFiles()
-	files["twice/kustomization.yaml"] = head + "resources: [a, b]\n"
-	for _, name := range []string{"a", "b"} {
-		files["twice/"+name+"/kustomization.yaml"] = head + "namespace: " + name + "\nresources: [settings.yaml]\n"
-		files["twice/"+name+"/settings.yaml"] = settings
-	}
-	tests := map[string]struct {
-		spec kustomizev1.KustomizationSpec
-		want []string
-	}{
-		"plain":                     {kustomizev1.KustomizationSpec{Path: "base"}, []string{"base/deployment.yaml", "base/service.yaml"}},
-		"renamed by the file":       {kustomizev1.KustomizationSpec{Path: "prod"}, []string{"base/deployment.yaml", "base/service.yaml", ""}},
-		"renamed by the spec":       {kustomizev1.KustomizationSpec{Path: "base", NamePrefix: "x-", NameSuffix: "-y"}, []string{"base/deployment.yaml", "base/service.yaml"}},
-		"it could be either of two": {kustomizev1.KustomizationSpec{Path: "twice"}, []string{"", ""}},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			result, err := build(t, Options{}, files, tc.spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, result.Files); diff != "" {
-				t.Error(diff)
-			}
-		})
 	}
 }
 

@@ -79,7 +79,7 @@ func fileFaults() map[string]faultCase {
 		"no apiVersion": {
 			map[string]string{"a.yaml": "kind: ConfigMap\nmetadata: {name: a}\n"},
 			kustomizev1.KustomizationSpec{},
-			"ConfigMap a in a.yaml: it has no apiVersion",
+			"ConfigMap a in a.yaml:1: it has no apiVersion",
 		},
 		"a name that is a number": {
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 5}\n"},
@@ -89,7 +89,7 @@ func fileFaults() map[string]faultCase {
 		"a label that is a number": {
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {version: 5}}\n"},
 			kustomizev1.KustomizationSpec{},
-			`ConfigMap a in a.yaml: metadata.labels: the value of "version" is not a string; put it in quotes`,
+			`ConfigMap a in a.yaml:1: metadata.labels: the value of "version" is not a string; put it in quotes`,
 		},
 		"a key that is a boolean": {
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {true: a}\n"},
@@ -114,13 +114,13 @@ func objectFaults() map[string]faultCase {
 		"an object twice": {
 			map[string]string{"a.yaml": settings, "b.yaml": settings},
 			kustomizev1.KustomizationSpec{},
-			"kustomize build of the root of the source: ConfigMap settings is defined twice, in a.yaml and b.yaml",
+			"kustomize build of the root of the source: ConfigMap settings is defined twice, in a.yaml:1 and b.yaml:1",
 		},
 		"objects that become one": {
 			map[string]string{"a.yaml": settings, "b.yaml": strings.Replace(settings, "name: settings", "name: settings, namespace: x", 1)},
 			kustomizev1.KustomizationSpec{TargetNamespace: "team"},
 			"kustomize build of the root of the source: two objects become one when they are put into the same namespace: " +
-				"ConfigMap settings in a.yaml and b.yaml",
+				"ConfigMap settings in a.yaml:1 and b.yaml:1",
 		},
 	}
 }
@@ -201,7 +201,7 @@ func kustomizationFaults() map[string]faultCase {
 		"a file listed twice": {
 			map[string]string{"kustomization.yaml": head + "resources: [a.yaml, ./a.yaml]\n", "a.yaml": settings},
 			kustomizev1.KustomizationSpec{},
-			"kustomize build of the root of the source: ConfigMap settings is defined twice, in a.yaml",
+			"kustomize build of the root of the source: ConfigMap settings is defined twice, in a.yaml:1",
 		},
 		"two kustomization files": {
 			map[string]string{"app/kustomization.yaml": head, "app/Kustomization": head},
@@ -356,12 +356,12 @@ func encryptedFaults() map[string]faultCase {
 		"an encrypted object": {
 			map[string]string{"a.yaml": settings + "sops: {mac: \"ENC[AES256_GCM]\", lastmodified: \"2026\"}\n"},
 			kustomizev1.KustomizationSpec{TargetNamespace: "team"},
-			"ConfigMap team/settings in a.yaml: it is encrypted with SOPS, and decryption is not built yet",
+			"ConfigMap team/settings in a.yaml:1: it is encrypted with SOPS, and decryption is not built yet",
 		},
 		"an encrypted file in a Secret": {
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {x: c29wc19tYWM9RU5DWw==}\n"},
 			kustomizev1.KustomizationSpec{Decryption: &kustomizev1.Decryption{Provider: "sops"}},
-			"Secret a in a.yaml: it is encrypted with SOPS, and decryption is not built yet",
+			"Secret a in a.yaml:1: it is encrypted with SOPS, and decryption is not built yet",
 		},
 	}
 }
@@ -371,8 +371,8 @@ func variableFaults() map[string]faultCase {
 		"a variable that is not set": {
 			map[string]string{"a.yaml": strings.Replace(settings, "fast", "'${speed} ${speed} ${cluster} ${other:=x}'", 1), "b.yaml": deployment},
 			variables(map[string]string{"a": "b"}),
-			"ConfigMap settings in a.yaml: the variable speed has no value and no default; set it in spec.postBuild, write ${speed:=default}, or $${speed} to keep the text; " +
-				"Deployment web in b.yaml: the variable cluster has no value and no default; set it in spec.postBuild, write ${cluster:=default}, or $${cluster} to keep the text",
+			"ConfigMap settings in a.yaml:1: the variable speed has no value and no default; set it in spec.postBuild, write ${speed:=default}, or $${speed} to keep the text; " +
+				"Deployment web in b.yaml:1: the variable cluster has no value and no default; set it in spec.postBuild, write ${cluster:=default}, or $${cluster} to keep the text",
 		},
 		"a variable with a bad name": {
 			map[string]string{"a.yaml": settings},
@@ -382,32 +382,32 @@ func variableFaults() map[string]faultCase {
 		"an expression that is none": {
 			map[string]string{"a.yaml": strings.Replace(settings, "fast", "'${speed'", 1)},
 			variables(map[string]string{"a": "b"}),
-			"ConfigMap settings in a.yaml: an expression that begins with ${ cannot be read (missing closing brace); write $${ for the text",
+			"ConfigMap settings in a.yaml:1: an expression that begins with ${ cannot be read (missing closing brace); write $${ for the text",
 		},
 		"a value that breaks the YAML": {
 			map[string]string{"a.yaml": strings.Replace(settings, "fast", "'${speed}'", 1)},
 			variables(map[string]string{"speed": "hunter2: : *x"}),
-			"ConfigMap settings in a.yaml: with the variables replaced it is not valid YAML; quote the values that hold special characters, as in the line \"mode: ${speed}\"",
+			"ConfigMap settings in a.yaml:1: with the variables replaced it is not valid YAML; quote the values that hold special characters, as in the line \"mode: ${speed}\"",
 		},
 		"a value that breaks the YAML of a Secret": {
 			map[string]string{"a.yaml": strings.Replace(secret, "hunter2", "'${speed}'", 1)},
 			variables(map[string]string{"speed": "*hunter2"}),
-			"Secret keys in a.yaml: with the variables replaced it is not valid YAML; quote the values that hold special characters",
+			"Secret keys in a.yaml:1: with the variables replaced it is not valid YAML; quote the values that hold special characters",
 		},
 		"a value that takes the name away": {
 			map[string]string{"a.yaml": strings.Replace(settings, "name: settings", "name: '${speed:=}'", 1)},
 			variables(map[string]string{"speed": ""}),
-			"ConfigMap ${speed:=} in a.yaml: with the variables replaced, it has no metadata.name, or one that is not a string",
+			"ConfigMap ${speed:=} in a.yaml:1: with the variables replaced, it has no metadata.name, or one that is not a string",
 		},
 		"values that make two objects one": {
 			map[string]string{"a.yaml": strings.Replace(settings, "name: settings", "name: 'settings${x}'", 1), "b.yaml": settings},
 			variables(map[string]string{"x": ""}),
-			"with the variables replaced, ConfigMap settings in b.yaml is the same object as the one in a.yaml",
+			"with the variables replaced, ConfigMap settings in b.yaml:1 is the same object as the one in a.yaml:1",
 		},
 		"values that explode": {
 			map[string]string{"a.yaml": strings.Replace(settings, "fast", "'"+strings.Repeat("${x}", 100)+"'", 1)},
 			variables(map[string]string{"x": strings.Repeat("x", 1<<20)}),
-			"ConfigMap settings in a.yaml: the values put into it have more than 16 MiB",
+			"ConfigMap settings in a.yaml:1: the values put into it have more than 16 MiB",
 		},
 	}
 }

@@ -27,7 +27,7 @@ func (b *Builder) finish(entries []entry, spec *kustomizev1.KustomizationSpec, v
 	}
 	result := &Result{
 		Objects: make([]*unstructured.Unstructured, len(entries)),
-		Files:   make([]string, len(entries)),
+		Origins: make([]string, len(entries)),
 	}
 	var faults []error
 	for i := range entries {
@@ -38,7 +38,7 @@ func (b *Builder) finish(entries []entry, spec *kustomizev1.KustomizationSpec, v
 			continue
 		}
 		result.Objects[i] = &unstructured.Unstructured{Object: content}
-		result.Files[i] = e.file
+		result.Origins[i] = e.origin
 	}
 	if variables != nil && len(faults) == 0 {
 		faults = repeated(result)
@@ -74,8 +74,8 @@ func finishOne(e *entry, index int, spec *kustomizev1.KustomizationSpec, variabl
 		if id.kind != "" && id.name != "" {
 			name = id.String()
 		}
-		if e.file != "" {
-			name += " in " + e.file
+		if e.origin != "" {
+			name += " in " + e.origin
 		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -167,8 +167,8 @@ func repeated(result *Result) []error {
 	for i, object := range result.Objects {
 		id := identify(object.Object)
 		where := ""
-		if result.Files[i] != "" {
-			where = " in " + result.Files[i]
+		if result.Origins[i] != "" {
+			where = " in " + result.Origins[i]
 		}
 		if first, ok := seen[id]; ok {
 			faults = append(faults, fmt.Errorf("with the variables replaced, %s%s is the same object as the one%s", id, where, first))

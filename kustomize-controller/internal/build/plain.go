@@ -12,8 +12,8 @@ import (
 // entry is an object of a plan or a rendering. Its content is shared and must not be changed.
 type entry struct {
 	content map[string]any
-	// file is where the object comes from, or "" if that is not known.
-	file string
+	// origin is where the object comes from, or "" if that is not known.
+	origin string
 	// namespace is the one that the kustomizations in the artifact put the object into, or "". Only plain plans have it.
 	namespace string
 	// dollar tells that the object may hold variables.
@@ -21,7 +21,7 @@ type entry struct {
 }
 
 func (e *entry) size() int64 {
-	return weigh(e.content) + int64(len(e.file)+len(e.namespace)) + 64
+	return weigh(e.content) + int64(len(e.origin)+len(e.namespace)) + 64
 }
 
 // plainer builds without kustomize, where it is certain that kustomize would come to the same objects in the same order.
@@ -51,7 +51,7 @@ func (p plainer) entries(sources []source) ([]entry, bool) {
 			return nil, false
 		}
 		seen[id] = true
-		entries = append(entries, entry{content: content, file: s.file, namespace: s.namespace, dollar: hasDollar(content)})
+		entries = append(entries, entry{content: content, origin: originOf(s.file, s.line), namespace: s.namespace, dollar: hasDollar(content)})
 	}
 	return entries, true
 }

@@ -26,6 +26,10 @@ const maxVisits = 10_000
 type source struct {
 	node *kyaml.RNode
 	file string
+	// line of the file that the object begins in, 0 if that is not certain.
+	line int
+	// rename is what the kustomizations below the root do to its name.
+	rename rename
 	// namespace is the one that the kustomizations above the file set, the outermost winning, or "".
 	namespace string
 }
@@ -48,6 +52,8 @@ type walker struct {
 
 	// sources are the objects in files, in kustomize's order.
 	sources []source
+	// generated are the ConfigMaps and Secrets that kustomizations generate.
+	generated []generator
 	// simple is true as long as kustomizations only list resources and set namespaces.
 	simple bool
 	// remote is true once something has to be fetched.
@@ -60,6 +66,7 @@ type level struct {
 	dir, file string
 	use       use
 	namespace string
+	rename    rename
 	above     *level
 	// label is said instead of a field of the file, if it is set.
 	label string
@@ -90,6 +97,10 @@ func (w *walker) kustomization(ctx context.Context, k *types.Kustomization, l *l
 	if l.namespace == "" {
 		l.namespace = k.Namespace
 	}
+	if l.above != nil {
+		l.rename = l.above.rename.inside(k)
+	}
+	w.generated = append(w.generated, generators(k, l)...)
 	for _, entry := range slices.Concat(k.Resources, k.Bases) {
 		if err := w.resource(ctx, l, "resources", entry); err != nil {
 			return err
@@ -146,14 +157,15 @@ func (w *walker) resource(ctx context.Context, l *level, field, entry string) er
 	if err != nil {
 		return err
 	}
-	for _, node := range nodes {
+	lines := linesOf(data, nodes)
+	for i, node := range nodes {
 		if l.use == asPlugin {
 			if err := w.plugin(l, field, node); err != nil {
 				return err
 			}
 			continue
 		}
-		w.sources = append(w.sources, source{node: node, file: name, namespace: l.namespace})
+		w.sources = append(w.sources, source{node: node, file: name, line: lines[i], rename: l.rename, namespace: l.namespace})
 	}
 	return nil
 }

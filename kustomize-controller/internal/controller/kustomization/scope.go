@@ -51,6 +51,8 @@ type scope struct {
 	tree *artifact.Tree
 	// objects as built. Filled by build.
 	objects []*unstructured.Unstructured
+	// origins has for each object where it comes from. Filled by build.
+	origins []string
 	// before is the inventory that the reconcile found. Filled by build.
 	before inventory.Inventory
 	// after is the inventory of what was built. Filled by build.
