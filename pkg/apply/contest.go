@@ -4,7 +4,6 @@
 package apply
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/weir-gitops/weir/pkg/apply/diff"
 )
 
 // A path that was put back against the same manager this often within the
@@ -83,7 +84,7 @@ func contenders(ours *fieldpath.Set, live *unstructured.Unstructured, self strin
 	others := map[string]*fieldpath.Set{}
 	for _, entry := range live.GetManagedFields() {
 		if entry.Manager != self || entry.Operation != metav1.ManagedFieldsOperationApply {
-			others[entry.Manager] = fieldSet(entry)
+			others[entry.Manager] = diff.Claims(entry)
 		}
 	}
 	var out []Contender
@@ -104,16 +105,8 @@ func contenders(ours *fieldpath.Set, live *unstructured.Unstructured, self strin
 func claimed(obj *unstructured.Unstructured, self string) *fieldpath.Set {
 	for _, entry := range obj.GetManagedFields() {
 		if entry.Manager == self && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
-			return fieldSet(entry)
+			return diff.Claims(entry)
 		}
 	}
 	return fieldpath.NewSet()
-}
-
-func fieldSet(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
-	set := &fieldpath.Set{}
-	if entry.FieldsV1 == nil || set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
-		return fieldpath.NewSet()
-	}
-	return set
 }

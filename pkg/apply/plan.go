@@ -31,6 +31,8 @@ const (
 	Recreated  Action = "recreated"
 	// Deferred objects cannot be judged before an earlier stage is written.
 	Deferred Action = "deferred"
+	// Deleted objects are pruned.
+	Deleted Action = "deleted"
 )
 
 // writes reports whether an action changes the cluster.

@@ -201,7 +201,7 @@ type Plan struct {
 
 // ObjectChanges lists changes of objects, as many as fit.
 type ObjectChanges struct {
-	// changes of objects, sorted by id within each action.
+	// changes of objects, sorted by action (deleted, recreated, configured, created) and then by id.
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=atomic
 	// +optional
@@ -229,6 +229,10 @@ type ObjectChange struct {
 	// +listType=atomic
 	// +optional
 	Paths []string `json:"paths,omitempty"`
+
+	// omittedPaths is how many more fields differ.
+	// +optional
+	OmittedPaths int64 `json:"omittedPaths,omitempty"`
 }
 
 // CompletedJob is an object that ran to completion.
