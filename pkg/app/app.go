@@ -74,6 +74,7 @@ func New(s Settings, o *Options) (*App, error) {
 		return nil, err
 	}
 	log := newLog(s, o)
+	o.logMoot(log)
 	cfg := s.Config
 	if cfg == nil {
 		var err error
@@ -158,16 +159,24 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 	if err != nil {
 		return ctrl.Options{}, err
 	}
-	owned := map[client.Object]cache.ByObject{}
+	selected := map[client.Object]cache.ByObject{}
 	for _, kind := range s.Owned {
-		owned[kind] = cache.ByObject{Label: selector}
+		selected[kind] = cache.ByObject{Label: selector}
 	}
+	// Of what specs refer to, only the metadata of labelled objects is
+	// watched.
+	configs, err := configsSelector(o.Watch)
+	if err != nil {
+		return ctrl.Options{}, err
+	}
+	selected[&corev1.Secret{}] = cache.ByObject{Label: configs}
+	selected[&corev1.ConfigMap{}] = cache.ByObject{Label: configs}
 	options := ctrl.Options{
 		Scheme:                 s.Scheme,
 		Logger:                 a.Log,
 		HealthProbeBindAddress: o.HealthAddr,
 		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr, ExtraHandlers: pprof.GetHandlers()},
-		Cache:                  cache.Options{ByObject: owned, NewInformer: newInformer},
+		Cache:                  cache.Options{ByObject: selected, NewInformer: newInformer},
 		// Secrets and ConfigMaps are read when a spec names them, never
 		// cached: the memory would hold every secret of the cluster.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},

@@ -17,7 +17,9 @@ import (
 	"github.com/fluxcd/pkg/runtime/jitter"
 	"github.com/fluxcd/pkg/runtime/leaderelection"
 	"github.com/fluxcd/pkg/runtime/logger"
+	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Options are the settings that all controllers share; the flags and defaults
@@ -45,6 +47,10 @@ type Options struct {
 	RateLimiter    helper.RateLimiterOptions
 	Watch          helper.WatchOptions
 	Jitter         jitter.IntervalOptions
+	// Gates are bound by each controller, with those that it knows.
+	Gates Gates
+
+	moot []*pflag.Flag
 }
 
 // Bind defines the flags. Environment: RUNTIME_NAMESPACE sets the namespace.
@@ -56,6 +62,10 @@ func (o *Options) Bind(fs *pflag.FlagSet, concurrent int) {
 	fs.IntVar(&o.MaxInFlight, "kube-api-max-in-flight", 64, "How many requests to API servers may be under way at a time, watches not counted.")
 	o.Namespace = os.Getenv("RUNTIME_NAMESPACE")
 	fs.StringVar(&o.Namespace, "runtime-namespace", o.Namespace, "The namespace that the controller runs in; RUNTIME_NAMESPACE sets the default.")
+	o.Moot(fs, map[string]string{
+		"kube-api-qps":   "requests are not limited per second, but by how many are under way, see --kube-api-max-in-flight",
+		"kube-api-burst": "requests are not limited per second, but by how many are under way, see --kube-api-max-in-flight",
+	})
 	o.Log.BindFlags(fs)
 	o.LeaderElection.BindFlags(fs)
 	o.RateLimiter.BindFlags(fs)
@@ -78,6 +88,9 @@ func (o *Options) Validate() error {
 	if _, err := helper.GetWatchSelector(o.Watch); err != nil {
 		errs = append(errs, fmt.Errorf("--watch-label-selector %q: %w", o.Watch.LabelSelector, err))
 	}
+	if _, err := configsSelector(o.Watch); err != nil {
+		errs = append(errs, err)
+	}
 	if o.LeaderElection.Enable && o.Namespace == "" {
 		errs = append(errs, errors.New("leader election needs --runtime-namespace or RUNTIME_NAMESPACE"))
 	}
@@ -85,6 +98,36 @@ func (o *Options) Validate() error {
 		errs = append(errs, errors.New("--watch-all-namespaces=false needs --runtime-namespace or RUNTIME_NAMESPACE"))
 	}
 	return errors.Join(errs...)
+}
+
+// configsSelector selects the ConfigMaps and Secrets whose changes are watched.
+func configsSelector(o helper.WatchOptions) (labels.Selector, error) {
+	selector, err := labels.Parse(o.ConfigsLabelSelector)
+	if err != nil {
+		return nil, fmt.Errorf("--watch-configs-label-selector %q: %w", o.ConfigsLabelSelector, err)
+	}
+	return selector, nil
+}
+
+// Moot defines flags of Flux that mean nothing here, each with the reason, so
+// that arguments written for Flux work. One that is given is logged.
+func (o *Options) Moot(fs *pflag.FlagSet, reasons map[string]string) {
+	for name, reason := range reasons {
+		fs.String(name, "", "No effect: "+reason+".")
+		o.moot = append(o.moot, fs.Lookup(name))
+	}
+}
+
+// logMoot tells which of the flags and gates that were given have no effect.
+func (o *Options) logMoot(log logr.Logger) {
+	for _, flag := range o.moot {
+		if flag.Changed {
+			log.Info("the flag --" + flag.Name + " was given. " + flag.Usage)
+		}
+	}
+	for name, reason := range o.Gates.Mooted() {
+		log.Info("the feature gate " + name + " was switched, without effect: " + reason)
+	}
 }
 
 // Jittered spreads an interval by up to the configured percentage, either way.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
 	"github.com/weir-gitops/weir/pkg/app"
 )
 
@@ -40,6 +41,7 @@ type Options struct {
 // Bind defines the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Options.Bind(fs, 4)
+	o.Gates.Bind(fs, gates)
 	fs.IntVar(&o.ConcurrentSSA, "concurrent-ssa", 4, "How many requests one Kustomization may have under way while it is applied.")
 	fs.DurationVar(&o.RequeueDependency, "requeue-dependency", 30*time.Second, "When to look again at a source or dependency that is not ready; events come sooner.")
 	fs.BoolVar(&o.NoRemoteBases, "no-remote-bases", false, "Refuse kustomizations that refer to bases outside their source.")
@@ -53,6 +55,20 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.Int64Var(&o.ArtifactCacheSize, "artifact-cache-size", 1<<30, "How many bytes of unpacked artifacts are kept.")
 	fs.Int64Var(&o.ArtifactMaxSize, "artifact-max-size", 512<<20, "How many bytes one artifact may have, packed or unpacked.")
 	fs.Int64Var(&o.BuildCacheSize, "build-cache-size", 64<<20, "How many bytes of built objects are kept in memory; negative keeps none.")
+}
+
+// controller are the settings of the controller of Kustomizations.
+func (o *Options) controller() kustomization.Options {
+	return kustomization.Options{
+		Namespace:             o.Namespace,
+		RequeueDependency:     o.RequeueDependency,
+		NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
+		DefaultServiceAccount: o.DefaultServiceAccount,
+		DirectSourceFetch:     o.Gates.Enabled(directSourceFetch),
+		ExternalArtifacts:     o.Gates.Enabled(externalArtifact),
+		WatchConfigs:          !o.Gates.Enabled(disableConfigWatchers),
+		Jitter:                o.Jittered(),
+	}
 }
 
 // Validate reports every setting that cannot work.

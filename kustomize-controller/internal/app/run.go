@@ -96,16 +96,10 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 			Tenants: tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager),
 		}},
 		Artifacts: artifacts,
-		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
+		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, LenientSubstitution: !o.Gates.Enabled(strictPostBuildSubstitutions), CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
 		Events:    a.Events,
 		Metrics:   a.Metrics,
-		Options: kustomization.Options{
-			Namespace:             o.Namespace,
-			RequeueDependency:     o.RequeueDependency,
-			NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
-			DefaultServiceAccount: o.DefaultServiceAccount,
-			Jitter:                o.Jittered(),
-		},
+		Options:   o.controller(),
 	}
 	return c.SetupWithManager(ctx, a.Manager, waker, controller.TypedOptions[ctrl.Request]{
 		RateLimiter: helper.GetRateLimiter(o.RateLimiter),

@@ -49,10 +49,17 @@ type Options struct {
 	Logger *logr.Logger
 }
 
+// gates are those of Flux's source-controller.
+var gates = map[string]app.Gate{
+	"CacheSecretsAndConfigMaps":   {Fixed: "the memory would hold every Secret of the cluster; what a spec names is read at each reconcile"},
+	"ObjectLevelWorkloadIdentity": {Fixed: "identities of clouds are not built yet"},
+}
+
 // Bind defines the flags. Environment: STORAGE_PATH, STORAGE_ADDRESS and
 // STORAGE_ADV_ADDR set defaults; POD_NAME and POD_NAMESPACE name the own pod.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Options.Bind(fs, 2)
+	o.Gates.Bind(fs, gates)
 	fs.StringVar(&o.StoragePath, "storage-path", env("STORAGE_PATH", "/data"), "The directory for artifacts. It may be emptied at any time.")
 	fs.StringVar(&o.StorageAddr, "storage-addr", env("STORAGE_ADDRESS", ":9090"), "The address that serves artifacts.")
 	fs.StringVar(&o.StorageAdvAddr, "storage-adv-addr", env("STORAGE_ADV_ADDR", ""), "The host that the URLs of artifacts name; by default that of --storage-addr.")

@@ -51,6 +51,11 @@ type Controller struct {
 
 	mu       sync.Mutex
 	memories map[types.UID]*memory
+	// changed are the Kustomizations that refer to something which has
+	// changed since they last read it.
+	changed map[types.NamespacedName]struct{}
+
+	watches watches
 }
 
 // Options are the settings of the controller.
@@ -66,6 +71,14 @@ type Options struct {
 	// DefaultServiceAccount acts for Kustomizations that name none. Empty:
 	// the controller itself.
 	DefaultServiceAccount string
+	// DirectSourceFetch reads sources past the cache.
+	DirectSourceFetch bool
+	// ExternalArtifacts allows sources of the kind ExternalArtifact.
+	ExternalArtifacts bool
+	// WatchConfigs has changes of ConfigMaps and Secrets wake the
+	// Kustomizations that refer to them. Which of these are seen at all is up
+	// to the cache.
+	WatchConfigs bool
 	// Jitter spreads intervals.
 	Jitter func(time.Duration) time.Duration
 }
@@ -100,6 +113,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	}
 	err = reconcile.Run(ctx, s,
 		c.validate,
+		c.watchConfigs,
 		c.connect,
 		c.correct,
 		c.findSource,

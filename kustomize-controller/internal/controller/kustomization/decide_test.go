@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
 )
@@ -29,7 +31,7 @@ func held(now time.Time) *scope {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app", Generation: 1},
 			Spec: kustomizev1.KustomizationSpec{
 				Interval:  metav1.Duration{Duration: interval},
-				SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: gitRepositoryKind, Name: "repo"},
+				SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: sourcev1.GitRepositoryKind, Name: "repo"},
 			},
 			Status: kustomizev1.KustomizationStatus{ObservedGeneration: 1, LastAppliedRevision: "main@sha1:1"},
 		},

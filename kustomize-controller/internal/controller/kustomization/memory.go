@@ -88,6 +88,9 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	if m.outdated(s.obj) {
 		*m = memory{}
 	}
+	if c.takeChanged(s.owner()) {
+		m.nextFull, m.retryAt = s.now, s.now
+	}
 	again := m.asked(s) || m.retries(s) || s.drift.Stale
 	due := m.failure == nil && !s.now.Before(m.nextFull)
 	if !again && !due && !m.behind(s) {

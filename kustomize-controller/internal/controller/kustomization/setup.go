@@ -8,10 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	"github.com/fluxcd/pkg/runtime/predicates"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,6 +30,7 @@ import (
 const (
 	bySource     = "spec.sourceRef"
 	byDependency = "spec.dependsOn"
+	byConfig     = "configs"
 )
 
 // Waker brings Kustomizations back whose applied objects have changed. It is
@@ -58,21 +57,24 @@ func (w *Waker) connect(_ context.Context, q queue) error {
 
 // SetupWithManager registers the controller, its indexes and its watches.
 func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, waker *Waker, options controller.Options) error {
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &kustomizev1.Kustomization{}, bySource, sourceKeys); err != nil {
-		return err
+	for index, keys := range map[string]client.IndexerFunc{bySource: sourceKeys, byDependency: dependencyKeys, byConfig: configKeys} {
+		if err := mgr.GetFieldIndexer().IndexField(ctx, &kustomizev1.Kustomization{}, index, keys); err != nil {
+			return err
+		}
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &kustomizev1.Kustomization{}, byDependency, dependencyKeys); err != nil {
-		return err
-	}
-	return ctrl.NewControllerManagedBy(mgr).
+	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("kustomization").
 		For(&kustomizev1.Kustomization{}, builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}, weirreconcile.Restored()))).
-		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(c.consumers), builder.WithPredicates(predicate.Or[client.Object](newArtifact, weirreconcile.Restored()))).
 		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(c.dependents), builder.WithPredicates(newlyReady)).
 		WatchesRawSource(source.Func(waker.connect)).
 		WithOptions(options).
-		Complete(c)
+		Build(c)
+	if err != nil {
+		return err
+	}
+	c.watches = watches{controller: built, cache: mgr.GetCache(), begun: map[string]struct{}{}}
+	return nil
 }
 
 func sourceKeys(obj client.Object) []string {
@@ -80,7 +82,13 @@ func sourceKeys(obj client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return []string{k.Spec.SourceRef.Kind + "/" + k.GetSourceNamespace() + "/" + k.Spec.SourceRef.Name}
+	return []string{sourceKey(k.Spec.SourceRef.Kind, sourceName(k))}
+}
+
+func sourceKey(kind string, name types.NamespacedName) string { return kind + "/" + name.String() }
+
+func sourceName(k *kustomizev1.Kustomization) types.NamespacedName {
+	return types.NamespacedName{Namespace: k.GetSourceNamespace(), Name: k.Spec.SourceRef.Name}
 }
 
 func dependencyKeys(obj client.Object) []string {
@@ -95,22 +103,6 @@ func dependencyKeys(obj client.Object) []string {
 	return keys
 }
 
-// newArtifact passes sources whose artifact is another one than before.
-var newArtifact = predicate.Funcs{
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		before, after := artifactOf(e.ObjectOld), artifactOf(e.ObjectNew)
-		return after != nil && (before == nil || before.Revision != after.Revision || before.Digest != after.Digest)
-	},
-	DeleteFunc: func(event.DeleteEvent) bool { return false },
-}
-
-func artifactOf(obj client.Object) *fluxmeta.Artifact {
-	if from, ok := obj.(sourcev1.Source); ok {
-		return from.GetArtifact()
-	}
-	return nil
-}
-
 // newlyReady passes Kustomizations that others may have waited for.
 var newlyReady = predicate.Funcs{
 	CreateFunc: func(event.CreateEvent) bool { return false },
@@ -122,11 +114,6 @@ var newlyReady = predicate.Funcs{
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration)
 	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
-}
-
-// consumers are the Kustomizations that apply a source.
-func (c *Controller) consumers(ctx context.Context, obj client.Object) []reconcile.Request {
-	return c.indexed(ctx, bySource, gitRepositoryKind+"/"+obj.GetNamespace()+"/"+obj.GetName())
 }
 
 // dependents are the Kustomizations that wait for another.

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -17,27 +17,43 @@ import (
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
-const gitRepositoryKind = sourcev1.GitRepositoryKind
-
 // findSource reads the source and its artifact. A source that is not there or
 // has nothing to offer is waited for; its events wake us.
 func (c *Controller) findSource(ctx context.Context, s *scope) error {
-	key := client.ObjectKey{Namespace: s.obj.GetSourceNamespace(), Name: s.obj.Spec.SourceRef.Name}
-	source := &sourcev1.GitRepository{}
-	err := c.Client.Get(ctx, key, source)
+	ref, key := s.obj.Spec.SourceRef, sourceName(s.obj)
+	source := newSource(ref.Kind)
+	if source == nil {
+		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason, fmt.Errorf("spec.sourceRef.kind %q is not a kind of source", ref.Kind))
+	}
+	err := c.readSource(ctx, key, source)
+	if apimeta.IsNoMatchError(err) {
+		return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.ArtifactFailedReason,
+			fmt.Errorf("this cluster has no kind %s; install its CustomResourceDefinition and a controller for it, or mend spec.sourceRef", ref.Kind))
+	}
+	if watchErr := c.watchSources(ref.Kind); watchErr != nil {
+		return reconcile.Fail(kustomizev1.ArtifactFailedReason, watchErr)
+	}
 	if apierrors.IsNotFound(err) {
 		return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.ArtifactFailedReason,
-			fmt.Errorf("%s '%s' not found; create it, or mend spec.sourceRef", gitRepositoryKind, key))
+			fmt.Errorf("%s '%s' not found; create it, or mend spec.sourceRef", ref.Kind, key))
 	}
 	if err != nil {
-		return reconcile.Fail(kustomizev1.ArtifactFailedReason, fmt.Errorf("read %s %s: %w", gitRepositoryKind, key, err))
+		return reconcile.Fail(kustomizev1.ArtifactFailedReason, fmt.Errorf("read %s %s: %w", ref.Kind, key, err))
 	}
 	if source.GetArtifact() == nil {
 		return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.ArtifactFailedReason,
-			fmt.Errorf("source is not ready: %s '%s' has no artifact", gitRepositoryKind, key))
+			fmt.Errorf("source is not ready: %s '%s' has no artifact", ref.Kind, key))
 	}
 	s.source, s.artifact = source, source.GetArtifact()
 	return nil
+}
+
+// readSource reads a source from the cache, or live if the options say so.
+func (c *Controller) readSource(ctx context.Context, key client.ObjectKey, source client.Object) error {
+	if c.Options.DirectSourceFetch {
+		return c.Live.Get(ctx, key, source)
+	}
+	return c.Client.Get(ctx, key, source)
 }
 
 // fetch unpacks the artifact. One that is gone has been replaced, or will be

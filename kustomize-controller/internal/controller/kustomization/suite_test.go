@@ -42,6 +42,9 @@ import (
 
 const (
 	deadline = 60 * time.Second
+	// shardLabel is on Kustomizations that the shared controller leaves to
+	// one that a test starts.
+	shardLabel = "sharding.fluxcd.io/key"
 )
 
 // Shared by the tests of this package: one cluster with Weir's manifests, one
@@ -80,7 +83,7 @@ func setup(c *testkit.Cluster) error {
 		return err
 	}
 	artifacts = newArtifactServer()
-	controller = startController()
+	controller = startController("--watch-label-selector=!" + shardLabel)
 	return nil
 }
 
@@ -180,9 +183,20 @@ func (s *suite) must(err error) {
 	}
 }
 
-// push publishes files as the source's next revision, and returns it. $NS in
-// them stands for the namespace.
+// push publishes files as the source's next revision, and returns it.
 func (s *suite) push(files map[string]string) string {
+	s.Helper()
+	artifact := artifacts.put(s.pack(files))
+	repo := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "repo"}}
+	s.must(kube.Get(s.Context(), client.ObjectKeyFromObject(repo), repo))
+	repo.Status.Artifact = artifact
+	conditions.MarkTrue(repo, fluxmeta.ReadyCondition, "Succeeded", "stored artifact")
+	s.must(kube.Status().Update(s.Context(), repo))
+	return artifact.Revision
+}
+
+// pack makes an artifact. $NS in its files stands for the namespace.
+func (s *suite) pack(files map[string]string) []byte {
 	s.Helper()
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
@@ -194,13 +208,7 @@ func (s *suite) push(files map[string]string) string {
 		s.must(err)
 	}
 	s.must(errors.Join(archive.Close(), zip.Close()))
-	artifact := artifacts.put(buf.Bytes())
-	repo := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "repo"}}
-	s.must(kube.Get(s.Context(), client.ObjectKeyFromObject(repo), repo))
-	repo.Status.Artifact = artifact
-	conditions.MarkTrue(repo, fluxmeta.ReadyCondition, "Succeeded", "stored artifact")
-	s.must(kube.Status().Update(s.Context(), repo))
-	return artifact.Revision
+	return buf.Bytes()
 }
 
 // create makes a Kustomization of the source; change may adjust it.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"k8s.io/utils/ptr"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -23,6 +24,10 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 	if fields := unsupported(s.obj); len(fields) > 0 {
 		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason,
 			fmt.Errorf("this version of kustomize-controller does not implement %s; remove what is set there", strings.Join(fields, ", ")))
+	}
+	if s.obj.Spec.SourceRef.Kind == sourcev1.ExternalArtifactKind && !c.Options.ExternalArtifacts {
+		return reconcile.Stalled(kustomizev1.FeatureGateDisabledReason,
+			errors.New("spec.sourceRef names an ExternalArtifact, and this controller takes none; start it with --feature-gates=ExternalArtifact=true"))
 	}
 	if !c.Options.NoCrossNamespaceRefs {
 		return nil
@@ -50,7 +55,6 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 		"spec.weir.driftDetection": weir.DriftDetection != nil,
 		"spec.weir.pruneGuard":     weir.PruneGuard != nil,
 		"spec.weir.queuedIsReady":  weir.QueuedIsReady,
-		fmt.Sprintf("spec.sourceRef.kind %q", spec.SourceRef.Kind): spec.SourceRef.Kind != gitRepositoryKind,
 	}
 	var fields []string
 	for field, present := range set {
