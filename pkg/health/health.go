@@ -2,17 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package health tells whether objects of a cluster have become what they
-// were meant to be: kstatus for all kinds, and rules of its own where kstatus
-// says less than a user means by healthy.
+// were meant to be: by a table of rules for the kinds of ML platforms, where
+// kstatus says less than a user means by healthy, and by kstatus for all
+// others.
 package health
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Status is the health of one object, in kstatus's words.
@@ -26,71 +25,61 @@ const (
 	Terminating = status.TerminatingStatus
 	NotFound    = status.NotFoundStatus
 	Unknown     = status.UnknownStatus
+
+	// Queued objects wait for devices that others use. They have not begun,
+	// nothing is wrong with them, and nobody knows how long it takes.
+	Queued Status = "Queued"
 )
 
 // Result is the health of one object and the reason for it.
 type Result struct {
 	Status Status
-	// Message says what is missing; empty when Current.
+	// Message says what is missing; empty when Current. It has at most
+	// maxMessage bytes.
 	Message string
+	// Ends is set on objects that run to completion.
+	Ends bool
 	// Finished is set on objects that run to completion and have.
 	Finished bool
+	// FailedAt is from when on a Failed counts, in seconds of Unix time.
+	// Until then it may be over by itself. Zero: at once.
+	FailedAt int64
 }
 
-var job = schema.GroupKind{Group: "batch", Kind: "Job"}
+// maxMessage bounds the text that is kept of each object.
+const maxMessage = 1024
 
 // Of computes the health of a live object. An object that cannot be judged is
 // Unknown, with the reason.
 func Of(obj *unstructured.Unstructured) Result {
-	if RunsToCompletion(obj.GroupVersionKind().GroupKind()) {
-		return ofJob(obj)
+	var result Result
+	if r := rules[obj.GroupVersionKind().GroupKind()]; r != nil {
+		result = r.judge(obj)
+	} else {
+		result = byKstatus(obj)
 	}
+	result.Message = clip(result.Message)
+	return result
+}
+
+func byKstatus(obj *unstructured.Unstructured) Result {
 	res, err := status.Compute(obj)
 	if err != nil {
 		return Result{Status: Unknown, Message: err.Error()}
 	}
-	result := Result{Status: res.Status, Message: strings.TrimSpace(res.Message)}
+	result := Result{Status: res.Status, Message: res.Message}
 	if res.Status == Current {
 		result.Message = ""
 	}
 	return result
 }
 
-// ofJob waits for a job of any kind to complete, where kstatus is content with
-// a start: what depends on a training run depends on its result. A suspended
-// job counts as Current, as in Flux, unless a queue holds it back, which ends
-// by itself.
-func ofJob(obj *unstructured.Unstructured) Result {
-	if finished, succeeded, message := completion(obj); finished {
-		if succeeded {
-			return Result{Status: Current, Finished: true}
-		}
-		return Result{Status: Failed, Message: message, Finished: true}
+// clip shortens a message, and copies it: part of a larger text would keep all
+// of that in memory.
+func clip(message string) string {
+	message = strings.TrimSpace(message)
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
 	}
-	if obj.GetDeletionTimestamp() != nil {
-		return Result{Status: Terminating, Message: obj.GetKind() + " is being deleted"}
-	}
-	if suspended(obj) {
-		if obj.GetLabels()["kueue.x-k8s.io/queue-name"] == "" {
-			return Result{Status: Current}
-		}
-		return Result{Status: InProgress, Message: obj.GetKind() + " is queued"}
-	}
-	if obj.GroupVersionKind().GroupKind() != job {
-		return Result{Status: InProgress, Message: obj.GetKind() + " has not finished"}
-	}
-	succeeded, _, _ := unstructured.NestedInt64(obj.Object, "status", "succeeded")
-	wanted, found, _ := unstructured.NestedInt64(obj.Object, "spec", "completions")
-	if !found {
-		wanted = 1
-	}
-	return Result{Status: InProgress, Message: fmt.Sprintf("Job has completed %d of %d pods", succeeded, wanted)}
-}
-
-// suspended reports whether somebody holds a job back. Kubeflow's kinds say so
-// in their run policy.
-func suspended(obj *unstructured.Unstructured) bool {
-	inSpec, _, _ := unstructured.NestedBool(obj.Object, "spec", "suspend")
-	inPolicy, _, _ := unstructured.NestedBool(obj.Object, "spec", "runPolicy", "suspend")
-	return inSpec || inPolicy
+	return strings.Clone(message)
 }

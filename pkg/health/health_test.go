@@ -4,88 +4,122 @@
 package health
 
 import (
+	"os"
+	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
 
+// kindCases are the cases of one kind in testdata/cases.yaml.
+type kindCases struct {
+	Kind  string
+	Cases []struct {
+		Name     string
+		Object   map[string]any
+		Want     Status
+		Message  *string
+		Finished bool
+		FailedAt *time.Time
+	}
+}
+
+func readCases(t *testing.T) []kindCases {
+	t.Helper()
+	data, err := os.ReadFile("testdata/cases.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []kindCases
+	if err := yaml.UnmarshalStrict(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// object decodes a case the way objects come from the API server.
+func object(t *testing.T, kind string, fields map[string]any) *unstructured.Unstructured {
+	t.Helper()
+	at := strings.LastIndexByte(kind, '/')
+	content := map[string]any{"apiVersion": kind[:at], "kind": kind[at+1:]}
+	for name, value := range fields {
+		content[name] = value
+	}
+	data, err := yaml.Marshal(content)
+	if err == nil {
+		data, err = yaml.YAMLToJSON(data)
+	}
+	obj := &unstructured.Unstructured{}
+	if err == nil {
+		err = obj.UnmarshalJSON(data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return obj
+}
+
 func TestOf(t *testing.T) {
-	const (
-		deployment = "apiVersion: apps/v1\nkind: Deployment\n"
-		job        = "apiVersion: batch/v1\nkind: Job\n"
-		jobSet     = "apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\n"
-		pyTorch    = "apiVersion: kubeflow.org/v1\nkind: PyTorchJob\n"
-		trainJob   = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\n"
-		model      = "apiVersion: serving.example.com/v1\nkind: Model\n"
-		plain      = "metadata: {name: x, namespace: ns, generation: 2}\n"
-		queued     = "metadata: {name: x, namespace: ns, labels: {kueue.x-k8s.io/queue-name: q}}\n"
-		deleted    = "metadata: {name: x, namespace: ns, deletionTimestamp: '2026-01-01T00:00:00Z'}\n"
-		available  = "conditions: [{type: Available, status: 'True'}, {type: Progressing, status: 'True', reason: NewReplicaSetAvailable}]"
-	)
-	for name, tc := range map[string]struct {
-		obj  string
-		want Result
-	}{
-		"deployment, ready": {
-			deployment + plain + "spec: {replicas: 2}\nstatus: {observedGeneration: 2, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2, " + available + "}",
-			Result{Status: Current},
-		},
-		"deployment, not seen yet": {
-			deployment + plain + "spec: {replicas: 2}\nstatus: {observedGeneration: 1, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2, " + available + "}",
-			Result{Status: InProgress, Message: "Deployment generation is 2, but latest observed generation is 1"},
-		},
-		"deployment, rolling out": {
-			deployment + plain + "spec: {replicas: 2}\nstatus: {observedGeneration: 2, replicas: 2, updatedReplicas: 1, readyReplicas: 2, availableReplicas: 2, " + available + "}",
-			Result{Status: InProgress, Message: "Updated: 1/2"},
-		},
-		"deployment, deadline exceeded": {
-			deployment + plain + "spec: {replicas: 2}\nstatus: {observedGeneration: 2, conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]}",
-			Result{Status: Failed, Message: "Progress deadline exceeded"},
-		},
-		"job, new":       {job + plain, Result{Status: InProgress, Message: "Job has completed 0 of 1 pods"}},
-		"job, running":   {job + plain + "spec: {completions: 3}\nstatus: {active: 2, succeeded: 1, startTime: '2026-01-01T00:00:00Z'}", Result{Status: InProgress, Message: "Job has completed 1 of 3 pods"}},
-		"job, complete":  {job + plain + "status: {conditions: [{type: Complete, status: 'True', message: done}]}", Result{Status: Current, Finished: true}},
-		"job, failing":   {job + plain + "status: {conditions: [{type: FailureTarget, status: 'True'}, {type: Failed, status: 'False'}]}", Result{Status: InProgress, Message: "Job has completed 0 of 1 pods"}},
-		"job, failed":    {job + plain + "status: {conditions: [{type: Failed, status: 'True', message: too often}]}", Result{Status: Failed, Message: "too often", Finished: true}},
-		"job, suspended": {job + plain + "spec: {suspend: true}", Result{Status: Current}},
-		"job, queued":    {job + queued + "spec: {suspend: true}", Result{Status: InProgress, Message: "Job is queued"}},
-		"job, admitted":  {job + queued + "spec: {suspend: false}", Result{Status: InProgress, Message: "Job has completed 0 of 1 pods"}},
-		"job, complete and suspended": {
-			job + plain + "spec: {suspend: true}\nstatus: {conditions: [{type: Suspended, status: 'True'}, {type: Complete, status: 'True'}]}",
-			Result{Status: Current, Finished: true},
-		},
-		"job, deleted": {job + deleted, Result{Status: Terminating, Message: "Job is being deleted"}},
-		// kstatus knows nothing of these kinds but their conditions.
-		"job set, complete":      {jobSet + plain + "status: {conditions: [{type: Completed, status: 'True'}]}", Result{Status: Current, Finished: true}},
-		"job set, failed":        {jobSet + plain + "status: {conditions: [{type: Failed, status: 'True', message: worker died}]}", Result{Status: Failed, Message: "worker died", Finished: true}},
-		"job set, wrong word":    {jobSet + plain + "status: {conditions: [{type: Complete, status: 'True'}]}", Result{Status: InProgress, Message: "JobSet has not finished"}},
-		"PyTorch, running":       {pyTorch + plain + "status: {conditions: [{type: Created, status: 'True'}, {type: Running, status: 'True'}]}", Result{Status: InProgress, Message: "PyTorchJob has not finished"}},
-		"PyTorch, succeeded":     {pyTorch + plain + "status: {conditions: [{type: Running, status: 'False'}, {type: Succeeded, status: 'True'}]}", Result{Status: Current, Finished: true}},
-		"PyTorch, failed":        {pyTorch + plain + "status: {conditions: [{type: Running, status: 'False'}, {type: Failed, status: 'True', message: out of memory}]}", Result{Status: Failed, Message: "out of memory", Finished: true}},
-		"train job, complete":    {trainJob + plain + "status: {conditions: [{type: Complete, status: 'True'}]}", Result{Status: Current, Finished: true}},
-		"resource, ready":        {model + plain + "status: {observedGeneration: 2, conditions: [{type: Ready, status: 'True', message: loaded}]}", Result{Status: Current}},
-		"resource, not ready":    {model + plain + "status: {observedGeneration: 2, conditions: [{type: Ready, status: 'False', reason: Loading, message: ' loading '}]}", Result{Status: InProgress, Message: "loading"}},
-		"resource, old status":   {model + plain + "status: {observedGeneration: 1, conditions: [{type: Ready, status: 'True'}]}", Result{Status: InProgress, Message: "Model generation is 2, but latest observed generation is 1"}},
-		"resource, stalled":      {model + plain + "status: {observedGeneration: 2, conditions: [{type: Stalled, status: 'True', message: no such model}]}", Result{Status: Failed, Message: "no such model"}},
-		"resource, no status":    {model + plain, Result{Status: Current}},
-		"resource, Failed alone": {model + plain + "status: {observedGeneration: 2, conditions: [{type: Failed, status: 'True'}]}", Result{Status: Current}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			obj := &unstructured.Unstructured{}
-			data, err := yaml.YAMLToJSON([]byte(tc.obj))
-			if err == nil {
-				err = obj.UnmarshalJSON(data)
+	for _, of := range readCases(t) {
+		for _, tc := range of.Cases {
+			t.Run(of.Kind+", "+tc.Name, func(t *testing.T) {
+				obj := object(t, of.Kind, tc.Object)
+				got := Of(obj)
+				if got.Status != tc.Want || got.Finished != tc.Finished {
+					t.Errorf("%+v, want %s, finished: %t", got, tc.Want, tc.Finished)
+				}
+				if tc.Message != nil && got.Message != *tc.Message {
+					t.Errorf("message %q, want %q", got.Message, *tc.Message)
+				}
+				if got.Status == Current && got.Message != "" {
+					t.Errorf("Current with the message %q", got.Message)
+				}
+				if got.Status != Current && got.Status != Failed && got.Message == "" {
+					t.Errorf("%s does not say why", got.Status)
+				}
+				var at int64
+				if tc.FailedAt != nil {
+					at = tc.FailedAt.Unix()
+				}
+				if got.FailedAt != at {
+					t.Errorf("counts as failed from %d, want %d", got.FailedAt, at)
+				}
+				if got.Finished && !RunsToCompletion(obj.GroupVersionKind().GroupKind()) {
+					t.Error("it has finished, and its kind does not run to completion")
+				}
+			})
+		}
+	}
+}
+
+// Every rule has cases that pass and cases that miss each of its lists.
+func TestEveryRuleHasCases(t *testing.T) {
+	seen := map[schema.GroupKind]map[Status]bool{}
+	for _, of := range readCases(t) {
+		gk := object(t, of.Kind, nil).GroupVersionKind().GroupKind()
+		if seen[gk] == nil {
+			seen[gk] = map[Status]bool{}
+		}
+		for _, tc := range of.Cases {
+			seen[gk][tc.Want] = true
+		}
+	}
+	for gk, r := range rules {
+		want := map[Status]bool{
+			Current:    true,
+			InProgress: len(r.current) != 1 || r.current[0] != test(always{}),
+			Failed:     r.failed != nil,
+			Queued:     r.suspend != nil || r.waits != nil,
+		}
+		for status, needed := range want {
+			if needed && !seen[gk][status] {
+				t.Errorf("no case of %s is %s", gk, status)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, Of(obj)); diff != "" {
-				t.Errorf("health (-want +got):\n%s", diff)
-			}
-		})
+		}
 	}
 }
 
@@ -96,19 +130,65 @@ func TestOfWhatCannotBeJudged(t *testing.T) {
 	}
 }
 
+// A rule meets whatever a controller writes; none of it may stop us.
+func TestOfObjectsOfAnyShape(t *testing.T) {
+	for gk := range rules {
+		for name, status := range map[string]any{
+			"a text":              "ready",
+			"a list":              []any{"ready"},
+			"conditions, a text":  map[string]any{"conditions": "Ready"},
+			"conditions of texts": map[string]any{"conditions": []any{"Ready", nil, 1.5}},
+			"fields of all types": map[string]any{"phase": int64(1), "state": map[string]any{"phase": []any{}}, "readyReplicas": "2", "executorState": "x"},
+		} {
+			obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": gk.Group + "/v1", "kind": gk.Kind, "spec": "none", "status": status}}
+			if got := Of(obj); got.Status == "" {
+				t.Errorf("%s with %s has no status", gk, name)
+			}
+		}
+	}
+}
+
+func TestLongMessagesAreCut(t *testing.T) {
+	obj := object(t, "batch/v1/Job", map[string]any{"status": map[string]any{"conditions": []any{
+		map[string]any{"type": "Failed", "status": "True", "message": strings.Repeat("é", maxMessage)},
+	}}})
+	got := Of(obj).Message
+	if len(got) > maxMessage+len("…") || !utf8.ValidString(got) || !strings.HasSuffix(got, "é…") {
+		t.Errorf("message of %d bytes ends in %q", len(got), got[len(got)-8:])
+	}
+}
+
 func TestRunsToCompletion(t *testing.T) {
 	for gk, want := range map[schema.GroupKind]bool{
+		{Kind: "Pod"}:                                     true,
 		{Group: "batch", Kind: "Job"}:                     true,
 		{Group: "jobset.x-k8s.io", Kind: "JobSet"}:        true,
 		{Group: "trainer.kubeflow.org", Kind: "TrainJob"}: true,
 		{Group: "kubeflow.org", Kind: "PyTorchJob"}:       true,
-		{Group: "kubeflow.org", Kind: "MPIJob"}:           true,
+		{Group: "ray.io", Kind: "RayJob"}:                 true,
+		{Group: "ray.io", Kind: "RayCluster"}:             false,
 		{Group: "batch", Kind: "CronJob"}:                 false,
 		{Group: "apps", Kind: "Deployment"}:               false,
 		{Group: "example.com", Kind: "Job"}:               false,
 	} {
 		if got := RunsToCompletion(gk); got != want {
 			t.Errorf("RunsToCompletion(%s) = %t, want %t", gk, got, want)
+		}
+	}
+}
+
+func TestTableNamesEveryKindOnce(t *testing.T) {
+	seen := map[schema.GroupKind]bool{}
+	for _, row := range Table() {
+		if row.Healthy == "" || row.Source == "" {
+			t.Errorf("%v: %+v, want when it is healthy, and a source", row.Kinds, row)
+		}
+		for _, kind := range row.Kinds {
+			gk := schema.GroupKind{Group: row.Group, Kind: kind}
+			if seen[gk] {
+				t.Errorf("%s has two rules", gk)
+			}
+			seen[gk] = true
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/weir-gitops/weir/pkg/health"
 )
 
 // Manager selects entries of managedFields: those of the operation whose
@@ -67,7 +69,7 @@ func managedFields(obj *unstructured.Unstructured) iter.Seq[fieldsEntry] {
 // HasClaims reports whether a manager that is to be taken over claims fields
 // of obj beyond those that are left alone.
 func HasClaims(obj *unstructured.Unstructured, managers Managers) bool {
-	w := &walker{queued: obj.GetLabels()[queueLabel] != ""}
+	w := &walker{queued: health.InQueue(obj)}
 	w.fields.SetSeed(seed)
 	for entry := range managedFields(obj) {
 		if !entry.isApplyOf(managers.Self) && entry.matchesAny(managers.TakeOver) && w.writeClaims(entry.fields, "") {

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/weir-gitops/weir/pkg/health"
 )
 
 // Managers says whose fields the owned hash covers.
@@ -38,7 +40,6 @@ type Owned struct {
 
 // Key and paths that the fingerprint treats on their own.
 const (
-	queueLabel        = "kueue.x-k8s.io/queue-name"
 	replicasPath      = "f:spec/f:replicas"
 	suspendPath       = "f:spec/f:suspend"
 	policySuspendPath = "f:spec/f:runPolicy/f:suspend"
@@ -53,7 +54,7 @@ var seed = maphash.MakeSeed()
 // what others may rightfully change: kubectl's restartedAt, and the suspend
 // field of objects in a Kueue queue.
 func Fingerprint(obj *unstructured.Unstructured, managers Managers) Owned {
-	w := &walker{queued: obj.GetLabels()[queueLabel] != ""}
+	w := &walker{queued: health.InQueue(obj)}
 	w.fields.SetSeed(seed)
 	w.replicas.SetSeed(seed)
 	for entry := range managedFields(obj) {
