@@ -106,7 +106,10 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	s.memory.inventory = s.obj.Status.Inventory.DeepCopy()
 	s.written = true
 	s.memory.applied = s.memory.tried
-	s.memory.waitSince, s.memory.illSince = s.now, time.Time{}
+	s.memory.illSince = time.Time{}
+	if s.memory.waitSince.IsZero() {
+		s.memory.waitSince = s.now
+	}
 	if err := s.engine.Watch(ctx, s.set, settled, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}

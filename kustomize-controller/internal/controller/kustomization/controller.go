@@ -79,6 +79,9 @@ type Options struct {
 	// Kustomizations that refer to them. Which of these are seen at all is up
 	// to the cache.
 	WatchConfigs bool
+	// DisableFailFast goes on waiting for the other objects when one has
+	// failed.
+	DisableFailFast bool
 	// Jitter spreads intervals.
 	Jitter func(time.Duration) time.Duration
 }

@@ -38,6 +38,7 @@ func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
 	}
 	if s.full {
 		if err := c.mayRead(ctx, s); err != nil {
+			s.written = false // to be asked again before any health is told
 			return err
 		}
 	}
@@ -46,6 +47,7 @@ func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
 		return reconcile.Fail(kustomizev1.HealthCheckFailedReason, err)
 	}
 	verdict.Failed = append(verdict.Failed, failedJobs(s.obj, s.set)...)
+	s.explain = func(ailing []apply.Ailing) []apply.Ailing { return s.memory.explanation.of(ctx, s, ailing) }
 	if s.memory.wasHealthy {
 		return s.stayHealthy(verdict)
 	}
@@ -84,10 +86,12 @@ func (c *Controller) mayRead(ctx context.Context, s *scope) error {
 }
 
 // becomeHealthy is for what was applied and not healthy since: it fails at the
-// first object that cannot recover, or when the timeout is over.
+// first object that cannot recover, or when the timeout is over. Without fail
+// fast it fails when nothing is left to wait for.
 func (s *scope) becomeHealthy(verdict apply.Verdict) error {
 	if verdict.Healthy() {
 		s.memory.wasHealthy = true
+		s.endWait()
 		conditions.MarkTrue(s.obj, kustomizev1.HealthyCondition, kustomizev1.SucceededReason, "Health check passed")
 		s.succeed()
 		return nil
@@ -96,15 +100,16 @@ func (s *scope) becomeHealthy(verdict apply.Verdict) error {
 	timeout := s.obj.GetTimeout()
 	left := s.memory.waitSince.Add(timeout).Sub(s.now)
 	switch {
-	case len(verdict.Failed) > 0:
-		return s.unhealthy(fmt.Errorf("health check failed: %s", apply.Describe(verdict.Failed)))
+	case len(verdict.Failed) > 0 && (!s.patient || len(pending) == 0):
+		return s.unhealthy("", verdict.Failed)
 	case left <= 0:
-		return s.unhealthy(fmt.Errorf("health check failed: timeout waiting for: %s", apply.Describe(pending)))
+		return s.unhealthy("timeout waiting for: ", slices.Concat(verdict.Failed, pending))
 	}
 	message := fmt.Sprintf("Running health checks for revision %s with a timeout of %s", s.artifact.Revision, timeout)
 	if quiet := s.memory.waitSince.Add(quietWait).Sub(s.now); quiet > 0 && conditions.IsReconciling(s.obj) {
 		message, left = conditions.GetMessage(s.obj, fluxmeta.ReconcilingCondition), min(left, quiet)
 	} else {
+		s.noteWait()
 		conditions.MarkUnknown(s.obj, kustomizev1.HealthyCondition, kustomizev1.ProgressingReason, "%s", message)
 	}
 	return reconcile.Progress(left, kustomizev1.ProgressingReason, errors.New(message))
@@ -122,21 +127,40 @@ func (s *scope) stayHealthy(verdict apply.Verdict) error {
 		return nil
 	}
 	if s.memory.illSince.IsZero() {
-		s.memory.illSince = s.now
+		s.memory.illSince = s.illBefore()
 	}
-	err := fmt.Errorf("health check failed: %s", apply.Describe(ailing))
 	if left := s.memory.illSince.Add(s.obj.GetTimeout()).Sub(s.now); left > 0 {
-		conditions.MarkFalse(s.obj, kustomizev1.HealthyCondition, kustomizev1.HealthCheckFailedReason, "%s", err.Error())
+		conditions.MarkFalse(s.obj, kustomizev1.HealthyCondition, kustomizev1.HealthCheckFailedReason, "%s", healthFailed("", ailing).Error())
 		s.recheckIn(left)
 		s.succeed()
 		return nil
 	}
-	return s.unhealthy(err)
+	return s.unhealthy("", ailing)
 }
 
-func (s *scope) unhealthy(err error) error {
+// illBefore is since when the status says that something once healthy is ill:
+// a restart does not extend the illness.
+func (s *scope) illBefore() time.Time {
+	c := conditions.Get(s.obj, kustomizev1.HealthyCondition)
+	if c == nil || c.Status != metav1.ConditionFalse || c.Reason != kustomizev1.HealthCheckFailedReason {
+		return s.now
+	}
+	return c.LastTransitionTime.Time
+}
+
+// unhealthy gives up on objects. what says why they are not waited for.
+func (s *scope) unhealthy(what string, ailing []apply.Ailing) error {
+	s.endWait()
+	if s.explain != nil {
+		ailing = s.explain(ailing)
+	}
+	err := healthFailed(what, ailing)
 	conditions.MarkFalse(s.obj, kustomizev1.HealthyCondition, kustomizev1.HealthCheckFailedReason, "%s", err.Error())
 	return reconcile.Fail(kustomizev1.HealthCheckFailedReason, err)
+}
+
+func healthFailed(what string, ailing []apply.Ailing) error {
+	return fmt.Errorf("health check failed: %s%s", what, apply.Describe(ailing))
 }
 
 // succeed notes that the revision holds.

@@ -4,6 +4,7 @@
 package kustomization_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,9 @@ func TestHealthTimeoutNamesTheObject(t *testing.T) {
 	message := s.awaitFailure("app", "HealthCheckFailed")
 	if !strings.Contains(message, "timeout waiting for: [Deployment/"+s.ns+"/server status: 'InProgress'") {
 		t.Errorf("message %q, want the Deployment and its state", message)
+	}
+	if !regexp.MustCompile(`; pod server-[a-z0-9]+: FailedScheduling: 0/\d+ nodes are available: .*Insufficient nvidia.com/gpu`).MatchString(message) {
+		t.Errorf("message %q, want to know why the pod does not run", message)
 	}
 	// Health that comes late counts at once.
 	s.awaitReady("app", s.push(map[string]string{"server.yaml": server}))

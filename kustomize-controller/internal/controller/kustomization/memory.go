@@ -42,6 +42,8 @@ type memory struct {
 	inventory *kustomizev1.ResourceInventory
 	// unwatched are the kinds of which it was said that they are polled.
 	unwatched string
+	// explanation of the objects that are not healthy.
+	explanation explanation
 	// illSince is when a once healthy attempt fell ill.
 	illSince time.Time
 }
@@ -97,14 +99,15 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 		return m.failure
 	}
 	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
-	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest}
+	before := m.tried
 	variables, err := c.readVariables(ctx, s)
+	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest, variables: digestOf(variables)}
+	c.resumeWait(s, before)
 	if err != nil {
 		s.full = true
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
 	s.variables = variables
-	m.tried.variables = digestOf(variables)
 	// An interval that finds nothing new has nothing to build: the watches
 	// know every object.
 	s.full = again || m.tried != m.applied || m.failure != nil

@@ -62,6 +62,11 @@ type scope struct {
 	// recheck is when to look again although all is well. Filled by
 	// checkHealth; zero: at the interval.
 	recheck time.Duration
+	// patient goes on waiting for the other objects when one has failed.
+	patient bool
+	// explain adds to ailing objects what their pods complain of. Filled by
+	// checkHealth.
+	explain func([]apply.Ailing) []apply.Ailing
 	// targets of spec.healthChecks. Filled by apply.
 	targets []watch.Target
 }
@@ -78,7 +83,7 @@ func (s *scope) close() {
 }
 
 func (c *Controller) newScope(obj *kustomizev1.Kustomization, patcher *reconcile.Patcher) *scope {
-	s := &scope{obj: obj, patcher: patcher, now: time.Now()}
+	s := &scope{obj: obj, patcher: patcher, now: time.Now(), patient: c.Options.DisableFailFast}
 	s.memory = c.remember(obj.UID)
 	return s
 }

@@ -51,7 +51,7 @@ const (
 // server of artifacts, one controller.
 var (
 	cluster    *testkit.Cluster
-	kube       client.Client
+	kube       client.WithWatch
 	artifacts  *artifactServer
 	controller *process
 )
@@ -72,7 +72,7 @@ func setup(c *testkit.Cluster) error {
 	if err != nil {
 		return err
 	}
-	if kube, err = client.New(c.Config(), client.Options{Scheme: app.Scheme()}); err != nil {
+	if kube, err = client.NewWithWatch(c.Config(), client.Options{Scheme: app.Scheme()}); err != nil {
 		return err
 	}
 	kubeconfig, err := c.ServiceAccountKubeconfig(ctx, "weir-system", "kustomize-controller")
