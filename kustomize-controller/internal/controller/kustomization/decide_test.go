@@ -157,7 +157,7 @@ func TestUnsupported(t *testing.T) {
 			}, []string{"spec.dependsOn[].readyExpr"},
 		},
 		"plain dependency": {func(s *kustomizev1.KustomizationSpec) { s.DependsOn = []meta.DependencyReference{{Name: "a"}} }, nil},
-		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, []string{`spec.sourceRef.kind "Bucket"`}},
+		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, nil},
 		"two, sorted": {
 			func(s *kustomizev1.KustomizationSpec) {
 				s.KubeConfig, s.Decryption = &meta.KubeConfigReference{}, &kustomizev1.Decryption{}

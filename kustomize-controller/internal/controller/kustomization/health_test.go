@@ -152,7 +152,7 @@ func TestFinishedJobIsNotRunAgain(t *testing.T) {
 	}
 	s.eventually("its time to live is over", func() bool { return s.live("batch/v1/Job", "train") == nil })
 	controller.stop(t)
-	controller = startController()
+	controller = startShared()
 	files["b.yaml"] = configMap("b", "one")
 	s.awaitReady("app", s.push(files))
 	if s.live("batch/v1/Job", "train") != nil {

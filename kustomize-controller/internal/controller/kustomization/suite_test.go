@@ -83,7 +83,7 @@ func setup(c *testkit.Cluster) error {
 		return err
 	}
 	artifacts = newArtifactServer()
-	controller = startController("--watch-label-selector=!" + shardLabel)
+	controller = startShared()
 	return nil
 }
 
@@ -93,6 +93,9 @@ type process struct {
 	done   chan error
 	dir    string
 }
+
+// startShared runs the controller that all tests share.
+func startShared() *process { return startController("--watch-label-selector=!" + shardLabel) }
 
 // startController runs the controller with the token of its own service
 // account, as it ships.

@@ -50,7 +50,7 @@ func TestRestartDoesNotExtendTheWait(t *testing.T) {
 	wait := s.awaitWait("app")
 	s.eventually("a part of the time is over", func() bool { return time.Since(wait.Since.Time) > 8*time.Second })
 	controller.stop(t)
-	controller = startController()
+	controller = startShared()
 	t.Parallel()
 
 	s.awaitFailure("app", "HealthCheckFailed")
