@@ -83,6 +83,9 @@ func New(s Settings, o *Options) (*App, error) {
 		}
 	}
 	cfg = rest.AddUserAgent(cfg, s.Name)
+	// Outermost comes what was wrapped last: the time in the line for a slot
+	// is no time of the API server's.
+	limitPatience(cfg, o.RequestTimeout)
 	limitInFlight(cfg, o.MaxInFlight)
 
 	app := &App{Name: s.Name, Config: cfg, Log: log}

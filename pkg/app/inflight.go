@@ -5,7 +5,6 @@ package app
 
 import (
 	"net/http"
-	"strconv"
 
 	"k8s.io/client-go/rest"
 )
@@ -29,7 +28,7 @@ type inFlight struct {
 
 // RoundTrip waits for a slot, or for the request to be given up.
 func (t *inFlight) RoundTrip(req *http.Request) (*http.Response, error) {
-	if watch, _ := strconv.ParseBool(req.URL.Query().Get("watch")); watch {
+	if isWatch(req) {
 		return t.next.RoundTrip(req)
 	}
 	select {

@@ -38,6 +38,9 @@ type Options struct {
 	// watches not counted. The client sets no rate: the server's priority
 	// and fairness does.
 	MaxInFlight int
+	// RequestTimeout is how long a request to an API server may take, watches
+	// not counted.
+	RequestTimeout time.Duration
 	// Namespace is the one that the controller runs in: its lease is there,
 	// and with Watch.AllNamespaces off only its objects are reconciled.
 	Namespace string
@@ -60,6 +63,7 @@ func (o *Options) Bind(fs *pflag.FlagSet, concurrent int) {
 	fs.StringVar(&o.EventsAddr, "events-addr", "", "The URL that receives a copy of every event.")
 	fs.IntVar(&o.Concurrent, "concurrent", concurrent, "How many objects are reconciled at a time.")
 	fs.IntVar(&o.MaxInFlight, "kube-api-max-in-flight", 64, "How many requests to API servers may be under way at a time, watches not counted.")
+	fs.DurationVar(&o.RequestTimeout, "kube-api-timeout", 90*time.Second, "How long a request to an API server may take, watches not counted.")
 	o.Namespace = os.Getenv("RUNTIME_NAMESPACE")
 	fs.StringVar(&o.Namespace, "runtime-namespace", o.Namespace, "The namespace that the controller runs in; RUNTIME_NAMESPACE sets the default.")
 	o.Moot(fs, map[string]string{
@@ -81,6 +85,9 @@ func (o *Options) Validate() error {
 	}
 	if o.MaxInFlight < 1 {
 		errs = append(errs, fmt.Errorf("--kube-api-max-in-flight must be at least 1, got %d", o.MaxInFlight))
+	}
+	if o.RequestTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("--kube-api-timeout must be more than 0, got %s", o.RequestTimeout))
 	}
 	if o.Jitter.Percentage >= 100 {
 		errs = append(errs, fmt.Errorf("--interval-jitter-percentage must be less than 100, got %d", o.Jitter.Percentage))

@@ -11,7 +11,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
+	"k8s.io/client-go/rest"
 
 	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
 	"github.com/weir-gitops/weir/pkg/app"
@@ -21,6 +23,11 @@ import (
 // Flux's where Flux has them.
 type Options struct {
 	app.Options
+
+	// Config overrides the kubeconfig of the environment, and Logger the
+	// logger of the flags. Nil: as the environment and the flags say.
+	Config *rest.Config
+	Logger *logr.Logger
 
 	ConcurrentSSA         int
 	RequeueDependency     time.Duration

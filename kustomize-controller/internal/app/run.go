@@ -58,6 +58,8 @@ func Run(ctx context.Context, o *Options) error {
 		Scheme:     Scheme(),
 		Owned:      []client.Object{&kustomizev1.Kustomization{}},
 		Finalizers: []string{kustomizev1.Finalizer},
+		Config:     o.Config,
+		Log:        o.Logger,
 	}, &o.Options)
 	if err != nil {
 		return err

@@ -26,13 +26,17 @@ import (
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -83,9 +87,12 @@ func setup(c *testkit.Cluster) error {
 		return err
 	}
 	artifacts = newArtifactServer()
+	ctrl.SetLogger(quiet)
 	controller = startShared()
 	return nil
 }
+
+var quiet = logr.New(log.NullLogSink{})
 
 // process is a running controller.
 type process struct {
@@ -99,17 +106,22 @@ func startShared() *process { return startController("--watch-label-selector=!" 
 
 // startController runs the controller with the token of its own service
 // account, as it ships.
-func startController(flags ...string) *process {
+func startController(flags ...string) *process { return startControllerOn(nil, flags...) }
+
+// startControllerOn runs it against the API server of config. Nil: the shared
+// cluster's.
+func startControllerOn(config *rest.Config, flags ...string) *process {
 	dir, err := os.MkdirTemp("", "weir-test-")
 	if err != nil {
 		panic(err)
 	}
-	o := &app.Options{}
+	// The loggers of the flags are global, and there are several controllers.
+	o := &app.Options{Config: config, Logger: &quiet}
 	fs := pflag.NewFlagSet("test", pflag.PanicOnError)
 	o.Bind(fs)
 	_ = fs.Parse(append([]string{
 		"--metrics-addr=0", "--health-addr=0", "--runtime-namespace=weir-system", "--allow-local-sources",
-		"--artifact-path=" + dir, "--requeue-dependency=2s", "--http-retry=0", "--log-level=error",
+		"--artifact-path=" + dir, "--requeue-dependency=2s", "--http-retry=0",
 	}, flags...))
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{cancel: cancel, done: make(chan error, 1), dir: dir}

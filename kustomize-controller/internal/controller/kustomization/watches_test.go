@@ -4,6 +4,7 @@
 package kustomization_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,32 +21,39 @@ import (
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 )
 
-// defineSource installs a definition of a kind of source, of any shape.
-func (s *suite) defineSource(kind, plural string) {
-	s.Helper()
+// definition is one of a namespaced kind of any shape. The first version is the
+// one that is stored.
+func definition(group, kind, plural string, versions ...string) *apiextensionsv1.CustomResourceDefinition {
 	open := true
 	crd := &apiextensionsv1.CustomResourceDefinition{
-		ObjectMeta: metav1.ObjectMeta{Name: plural + "." + sourcev1.GroupVersion.Group},
+		ObjectMeta: metav1.ObjectMeta{Name: plural + "." + group},
 		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
-			Group: sourcev1.GroupVersion.Group,
+			Group: group,
 			Names: apiextensionsv1.CustomResourceDefinitionNames{Kind: kind, ListKind: kind + "List", Plural: plural, Singular: strings.ToLower(kind)},
 			Scope: apiextensionsv1.NamespaceScoped,
-			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
-				Name: sourcev1.GroupVersion.Version, Served: true, Storage: true,
-				Subresources: &apiextensionsv1.CustomResourceSubresources{Status: &apiextensionsv1.CustomResourceSubresourceStatus{}},
-				Schema:       &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &open}},
-			}},
 		},
 	}
+	for i, version := range versions {
+		crd.Spec.Versions = append(crd.Spec.Versions, apiextensionsv1.CustomResourceDefinitionVersion{
+			Name: version, Served: true, Storage: i == 0,
+			Subresources: &apiextensionsv1.CustomResourceSubresources{Status: &apiextensionsv1.CustomResourceSubresourceStatus{}},
+			Schema:       &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &open}},
+		})
+	}
+	return crd
+}
+
+// defineSource installs a definition of a kind of source, and waits until it
+// is served.
+func (s *suite) defineSource(kind, plural string) {
+	s.Helper()
+	crd := definition(sourcev1.GroupVersion.Group, kind, plural, sourcev1.GroupVersion.Version)
 	s.must(kube.Create(s.Context(), crd))
 	s.eventually("kind "+kind+" is served", func() bool {
 		s.must(kube.Get(s.Context(), client.ObjectKeyFromObject(crd), crd))
-		for _, condition := range crd.Status.Conditions {
-			if condition.Type == apiextensionsv1.Established && condition.Status == apiextensionsv1.ConditionTrue {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(crd.Status.Conditions, func(c apiextensionsv1.CustomResourceDefinitionCondition) bool {
+			return c.Type == apiextensionsv1.Established && c.Status == apiextensionsv1.ConditionTrue
+		})
 	})
 }
 
