@@ -49,6 +49,7 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
+	s.built(desired)
 	options := c.applyOptions(s)
 	options.BeforeWrite = func(ctx context.Context) error { return s.announce(ctx) }
 	s.changes, err = s.engine.Apply(ctx, s.set, desired, options)

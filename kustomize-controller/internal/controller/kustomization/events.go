@@ -28,7 +28,7 @@ func (c *Controller) event(s *scope, eventType, reason, message string) {
 	metadata := map[string]string{}
 	if s.artifact != nil {
 		metadata[revisionKey] = s.artifact.Revision
-		if origin := s.artifact.Metadata["org.opencontainers.image.revision"]; origin != "" {
+		if origin := s.artifact.Metadata[originRevision]; origin != "" {
 			metadata[originRevisionKey] = origin
 		}
 	}
@@ -47,6 +47,7 @@ func (c *Controller) applied(s *scope) {
 		}
 	}
 	if len(lines) > 0 {
+		s.memory.run.notable = true
 		c.event(s, corev1.EventTypeNormal, kustomizev1.ProgressingReason, abridge(lines))
 	}
 }
@@ -60,6 +61,7 @@ func (c *Controller) pruned(s *scope, deleted []inventory.Ref) {
 	for i, ref := range deleted {
 		lines[i] = ref.String() + " deleted"
 	}
+	s.memory.run.notable = true
 	c.event(s, corev1.EventTypeNormal, kustomizev1.ProgressingReason, abridge(lines))
 }
 

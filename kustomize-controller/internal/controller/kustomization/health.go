@@ -166,7 +166,7 @@ func healthFailed(what string, ailing []apply.Ailing) error {
 // succeed notes that the revision holds.
 func (s *scope) succeed() {
 	s.obj.Status.LastAppliedRevision = s.artifact.Revision
-	s.obj.Status.LastAppliedOriginRevision = s.artifact.Metadata["org.opencontainers.image.revision"]
+	s.obj.Status.LastAppliedOriginRevision = s.artifact.Metadata[originRevision]
 }
 
 // failedJobs are jobs that ended badly and were removed since: nobody is left

@@ -42,6 +42,8 @@ type memory struct {
 	inventory *kustomizev1.ResourceInventory
 	// unwatched are the kinds of which it was said that they are polled.
 	unwatched string
+	// run is the reconciliation that is under way, or was last.
+	run run
 	// explanation of the objects that are not healthy.
 	explanation explanation
 	// illSince is when a once healthy attempt fell ill.
@@ -102,15 +104,18 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	before := m.tried
 	variables, err := c.readVariables(ctx, s)
 	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest, variables: digestOf(variables)}
-	c.resumeWait(s, before)
+	began := c.resumeWait(s, before)
 	if err != nil {
-		s.full = true
+		s.full, m.run = true, run{}
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
 	s.variables = variables
 	// An interval that finds nothing new has nothing to build: the watches
 	// know every object.
 	s.full = again || m.tried != m.applied || m.failure != nil
+	if s.full {
+		m.run = run{began: began, notable: m.asked(s)}
+	}
 	if s.full && m.tried != m.applied {
 		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}

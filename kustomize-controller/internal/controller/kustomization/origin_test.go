@@ -4,66 +4,87 @@
 package kustomization_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	apimeta "github.com/weir-gitops/weir/api/meta"
 )
 
-// Every object that the API server refuses is named with the file and line that
-// it comes from: those that stand there and those that kustomize has renamed or
-// generated.
-func TestDryRunErrorsNameFileAndLine(t *testing.T) {
-	t.Parallel()
+// snapshots are what Flux's tools show of a history.
+func snapshots(history apimeta.History) []string {
+	var lines []string
+	for _, s := range history {
+		lines = append(lines, strings.Join([]string{s.LastReconciledStatus, s.Metadata["revision"], s.Metadata["originRevision"]}, " "))
+	}
+	return lines
+}
+
+// What an artifact was made from is in the status, in the history and with
+// every event.
+func TestOriginRevision(t *testing.T) {
+	const origin = "main@sha1:0123456789012345678901234567890123456789"
 	s := newSuite(t)
-	badService := func(name string) string {
-		return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + ", namespace: $NS}\nspec: {ports: [{port: 99999}]}\n"
+	revision := s.push(map[string]string{"a.yaml": configMap("a", "one")})
+	repo := &sourcev1.GitRepository{}
+	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "repo"}, repo))
+	repo.Status.Artifact.Metadata = map[string]string{"org.opencontainers.image.revision": origin}
+	s.must(kube.Status().Update(t.Context(), repo))
+	s.create("app")
+	obj := s.awaitReady("app", revision)
+	if obj.Status.LastAppliedOriginRevision != origin {
+		t.Errorf("lastAppliedOriginRevision is %q, want %q", obj.Status.LastAppliedOriginRevision, origin)
 	}
-	s.push(map[string]string{
-		"plain/infra/two.yaml": configMap("fine", "x") + "---\n# The second one.\n" + badService("second"),
-		"plain/z.yaml":         badService("third"),
-		"renamed/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamePrefix: x-\nresources: [one.yaml]\n" +
-			"configMapGenerator: [{name: made, namespace: $NS, literals: [a=b], options: {annotations: {\"not valid\": x}}}]\n",
-		"renamed/one.yaml": "\n" + badService("one"),
-	})
-	want := map[string][]string{
-		"plain":   {"Service/$NS/second dry-run failed (Invalid) (plain/infra/two.yaml:7): ", "Service/$NS/third dry-run failed (Invalid) (plain/z.yaml:1): "},
-		"renamed": {"Service/$NS/x-one dry-run failed (Invalid) (renamed/one.yaml:2): ", "dry-run failed (Invalid) (renamed/kustomization.yaml): "},
+	if diff := cmp.Diff([]string{"ReconciliationSucceeded " + revision + " " + origin}, snapshots(obj.Status.History)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
 	}
-	for name, texts := range want {
-		s.create(name, inPath(name))
-		message := s.awaitFailure(name, "ReconciliationFailed")
-		for _, text := range texts {
-			if !strings.Contains(message, strings.ReplaceAll(text, "$NS", s.ns)) {
-				t.Errorf("%s: message %q, want %q in it", name, message, text)
+	s.eventually("an event names both revisions", func() bool {
+		var list corev1.EventList
+		s.must(kube.List(t.Context(), &list, client.InNamespace(s.ns)))
+		for _, e := range list.Items {
+			if e.Reason == "ReconciliationSucceeded" && e.Annotations["kustomize.toolkit.fluxcd.io/revision"] == revision &&
+				e.Annotations["kustomize.toolkit.fluxcd.io/originRevision"] == origin {
+				return true
 			}
 		}
-	}
+		return false
+	})
 }
 
-// Of many errors the first five are spelled out, and all are counted.
-func TestManyDryRunErrors(t *testing.T) {
+func TestHistory(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	files := map[string]string{}
-	for i := range 8 {
-		files[fmt.Sprintf("s%d.yaml", i)] = fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: s%d, namespace: $NS}\nspec: {ports: [{port: 99999}]}\n", i)
+	files := map[string]string{"a.yaml": configMap("a", "one")}
+	good := s.push(files)
+	s.create("app", func(k *kustomizev1.Kustomization) { k.Spec.RetryInterval = k.Spec.Interval.DeepCopy() })
+	first := s.awaitReady("app", good).Status.History[0]
+	if first.TotalReconciliations != 1 || first.LastReconciledDuration.Duration <= 0 || first.LastReconciledDuration.Duration > time.Minute {
+		t.Errorf("first snapshot %+v", first)
 	}
-	s.push(files)
-	s.create("app")
-	message := s.awaitFailure("app", "ReconciliationFailed")
-	for i := range 5 {
-		if !strings.Contains(message, fmt.Sprintf("(s%d.yaml:1)", i)) {
-			t.Errorf("message %q, want s%d.yaml:1 in it", message, i)
-		}
+	// The same objects from another commit, then by request.
+	files["README.md"] = "for people"
+	next := s.push(files)
+	s.awaitReady("app", next)
+	s.edit("app", func(k *kustomizev1.Kustomization) {
+		k.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"}
+	})
+	obj := s.await("app", "has handled the request", func(k *kustomizev1.Kustomization) bool { return k.Status.LastHandledReconcileAt == "now" })
+	if again := obj.Status.History[0]; again.Digest != first.Digest || again.TotalReconciliations != 3 || !again.FirstReconciled.Equal(&first.FirstReconciled) || again.Metadata["revision"] != next {
+		t.Errorf("third snapshot %+v, first %+v", again, first)
 	}
-	if !strings.HasSuffix(message, "; and 3 more") {
-		t.Errorf("message %q, want it to count the others", message)
+	bad := s.push(map[string]string{"a.yaml": configMap("a", "two"), "b.yaml": badService})
+	s.awaitFailure("app", "ReconciliationFailed")
+	s.push(map[string]string{"a.yaml": "a: [b"})
+	s.awaitFailure("app", "BuildFailed")
+	want := []string{"ReconciliationFailed " + bad + " ", "ReconciliationSucceeded " + next + " "}
+	if diff := cmp.Diff(want, snapshots(s.get("app").Status.History)); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
 	}
-}
-
-// inPath sets spec.path.
-func inPath(path string) func(*kustomizev1.Kustomization) {
-	return func(k *kustomizev1.Kustomization) { k.Spec.Path = path }
 }

@@ -36,6 +36,7 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 			SetObservedGeneration: func(generation int64) { s.obj.Status.ObservedGeneration = generation },
 			Failed:                func(reason, message string) { c.failed(s, reason, message) },
 		})
+	s.record()
 	if !wasReady && conditions.IsReady(s.obj) {
 		c.succeeded(s)
 	}

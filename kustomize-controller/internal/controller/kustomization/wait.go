@@ -19,29 +19,31 @@ import (
 // that is only repeated, or that an earlier process of this controller began
 // to wait for, goes on with its clock. Any other one, and one that somebody
 // asks for, begins anew and ends a wait that is under way. before is the
-// attempt that this process made last.
-func (c *Controller) resumeWait(s *scope, before attempt) {
+// attempt that this process made last. It returns when the reconciliation at
+// hand began.
+func (c *Controller) resumeWait(s *scope, before attempt) (began time.Time) {
 	m := s.memory
 	wait := ongoingWait(s.obj)
 	restarted := before == attempt{}
 	switch {
 	case m.asked(s):
 	case before == m.tried:
-		return
+		return s.now
 	case restarted && wait != nil && wait.Generation == m.tried.generation && wait.Digest == m.tried.digest:
 		m.waitSince = wait.Since.Time
-		return
+		return m.waitSince
 	case restarted && wait == nil && s.failedBefore():
 		// It had its time.
 		m.waitSince = conditions.GetLastTransitionTime(s.obj, kustomizev1.ReadyCondition).Add(-s.obj.GetTimeout())
-		return
+		return s.now
 	}
 	m.waitSince = time.Time{}
-	if wait == nil {
-		return
+	if wait != nil {
+		s.endWait()
+		s.recordCanceled()
+		c.canceled(s, s.trigger(wait))
 	}
-	s.endWait()
-	c.canceled(s, s.trigger(wait))
+	return s.now
 }
 
 // ongoingWait returns the wait that the status tells of, or nil.

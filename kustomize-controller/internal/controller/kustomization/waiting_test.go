@@ -100,7 +100,7 @@ func TestNewerEndsTheWait(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSuite(t)
-			s.push(map[string]string{"server.yaml": unschedulable})
+			revision := s.push(map[string]string{"server.yaml": unschedulable})
 			s.create("app", waitingFor(time.Hour))
 			first := s.awaitWait("app")
 			// Since has whole seconds.
@@ -122,6 +122,9 @@ func TestNewerEndsTheWait(t *testing.T) {
 			}
 			if obj := s.get("app"); tc.ready && obj.Status.Weir != nil {
 				t.Errorf("status.weir is %+v, want the wait gone", obj.Status.Weir)
+			}
+			if got := snapshots(s.get("app").Status.History); !slices.Contains(got, "HealthCheckCanceled "+revision+" ") {
+				t.Errorf("history %q, want the canceled revision in it", got)
 			}
 			by := strings.ReplaceAll(tc.by, "$NS", s.ns)
 			s.eventually("an event tells why", func() bool {
