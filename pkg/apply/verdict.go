@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -24,12 +26,19 @@ type Verdict struct {
 	// Scaling objects serve as before and have replicas yet to come. They
 	// count as pending until the set was first healthy, never after.
 	Scaling []Ailing
+	// Queued objects wait for devices that others use.
+	Queued []Ailing
+	// Recheck is when to look again although no event may come: a failure
+	// that is pending counts by then. Zero for never.
+	Recheck time.Duration
 }
 
 // Ailing is one object that is not healthy.
 type Ailing struct {
 	Ref    inventory.Ref
 	Health health.Result
+	// UID of the live object, if there is one.
+	UID types.UID
 }
 
 func (a Ailing) String() string {
@@ -42,7 +51,7 @@ func (a Ailing) String() string {
 
 // Healthy reports whether nothing is wrong or outstanding.
 func (v Verdict) Healthy() bool {
-	return len(v.Failed) == 0 && len(v.Pending) == 0 && len(v.Scaling) == 0
+	return len(v.Failed) == 0 && len(v.Pending) == 0 && len(v.Scaling) == 0 && len(v.Queued) == 0
 }
 
 // Describe lists ailing objects in brackets, sorted: the first five, then how
@@ -59,11 +68,18 @@ func Describe(ailing []Ailing) string {
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-func (v *Verdict) add(a Ailing, scaling bool) {
+func (v *Verdict) add(a Ailing, scaling bool, now time.Time) {
 	switch {
 	case a.Health.Status == health.Current:
 	case a.Health.Status == health.Failed:
+		if left := time.Unix(a.Health.FailedAt, 0).Sub(now); left > 0 {
+			v.Pending = append(v.Pending, a)
+			v.recheckIn(left)
+			return
+		}
 		v.Failed = append(v.Failed, a)
+	case a.Health.Status == health.Queued:
+		v.Queued = append(v.Queued, a)
 	case scaling:
 		v.Scaling = append(v.Scaling, a)
 	default:
@@ -71,72 +87,86 @@ func (v *Verdict) add(a Ailing, scaling bool) {
 	}
 }
 
+func (v *Verdict) recheckIn(after time.Duration) {
+	if v.Recheck == 0 || after < v.Recheck {
+		v.Recheck = after
+	}
+}
+
 // Health judges every member of the set, and the targets. Members that are
 // left alone do not count, but for those that ran to completion.
 func (e *Engine) Health(ctx context.Context, set *Set, client *Client, members bool, targets []watch.Target) (Verdict, error) {
 	var verdict Verdict
+	now := time.Now()
 	if members {
 		for _, m := range set.snapshot() {
 			if m.skipped {
 				continue
 			}
-			result, scaling, err := e.memberHealth(ctx, m, client)
+			ailing, scaling, err := e.memberHealth(ctx, m, client)
 			if err != nil {
 				return verdict, err
 			}
-			verdict.add(Ailing{m.desired.Ref, result}, scaling)
+			verdict.add(ailing, scaling, now)
 		}
 	}
 	for _, target := range targets {
-		result, err := e.targetHealth(ctx, set, client, target)
+		ailing, err := e.targetHealth(ctx, set, client, target)
 		if err != nil {
 			return verdict, err
 		}
-		verdict.add(Ailing{refOfTarget(target), result}, false)
+		verdict.add(ailing, false, now)
 	}
 	return verdict, nil
 }
 
 // memberHealth judges a member by a record that is no older than its last
 // apply. A watch that lags behind must not pass old health off as new.
-func (e *Engine) memberHealth(ctx context.Context, m *member, client *Client) (health.Result, bool, error) {
+func (e *Engine) memberHealth(ctx context.Context, m *member, client *Client) (Ailing, bool, error) {
 	record, err := e.lookup(ctx, client, m.desired.Ref, m.desired.GVK)
 	if err != nil {
-		return health.Result{}, false, err
+		return Ailing{}, false, err
 	}
+	if record == nil {
+		return missing(m.desired.Ref), false, nil
+	}
+	judged := Ailing{Ref: m.desired.Ref, Health: record.Health, UID: record.UID}
 	switch {
-	case record == nil:
-		return health.Result{Status: health.NotFound, Message: "not in the cluster"}, false, nil
 	case !m.matches(record, e.scaled(m.desired.Ref)) && m.contest.settled(time.Now()):
-		return health.Result{Status: health.InProgress, Message: "waiting for the applied state to be seen"}, false, nil
+		judged.Health = health.Result{Status: health.InProgress, Message: "waiting for the applied state to be seen"}
+		return judged, false, nil
 	case record.Health.Status == health.Current:
 		m.available = record.Available
 	}
 	scaling := m.available > 0 && record.Available >= m.available
-	return record.Health, scaling, nil
+	return judged, scaling, nil
 }
 
 // targetHealth judges an object that the owner names, be it a member or not.
-func (e *Engine) targetHealth(ctx context.Context, set *Set, client *Client, target watch.Target) (health.Result, error) {
+func (e *Engine) targetHealth(ctx context.Context, set *Set, client *Client, target watch.Target) (Ailing, error) {
 	ref := refOfTarget(target)
 	if m := set.get(ref); m != nil {
 		if m.skipped && m.desired.Left {
-			return health.Result{Status: health.Current}, nil
+			return Ailing{Ref: ref, Health: health.Result{Status: health.Current}}, nil
 		}
-		result, _, err := e.memberHealth(ctx, m, client)
-		return result, err
+		judged, _, err := e.memberHealth(ctx, m, client)
+		return judged, err
 	}
 	record := e.pool.GetTarget(target)
 	if record == nil && e.pool.RefusedTarget(target) != nil {
 		var err error
 		if record, err = e.lookup(ctx, client, ref, target.GVK); err != nil {
-			return health.Result{}, err
+			return Ailing{}, err
 		}
 	}
 	if record == nil {
-		return health.Result{Status: health.NotFound, Message: "not in the cluster"}, nil
+		return missing(ref), nil
 	}
-	return record.Health, nil
+	return Ailing{Ref: ref, Health: record.Health, UID: record.UID}, nil
+}
+
+func missing(ref inventory.Ref) Ailing {
+	return Ailing{Ref: ref, Health: health.Result{Status: health.NotFound, Message: "not in the cluster"}}
 }
 
 // Finished is a member that has run to completion as it was applied.

@@ -26,6 +26,9 @@ const (
 	// KindProgressing is not a failure: work goes on in the cluster and an
 	// event, or the given time, brings the object back.
 	KindProgressing
+	// KindHeld is as KindProgressing, and takes a Ready=True back: what is
+	// waited for may take any time, and until then nobody may rely on it.
+	KindHeld
 )
 
 // Error is the one error type that phases return to Finish. Any other error
@@ -35,8 +38,9 @@ type Error struct {
 	Kind Kind
 	// Reason becomes the reason of the Ready condition.
 	Reason string
-	// After is when to look again; it counts for KindWaiting and
-	// KindProgressing, where zero means: only when an event comes.
+	// After is when to look again; it counts for KindWaiting, and for
+	// KindProgressing and KindHeld, where zero means: only when an event
+	// comes.
 	After time.Duration
 	// Err is the cause, and its text the message of the condition.
 	Err error
@@ -68,6 +72,12 @@ func Wait(after time.Duration, reason string, err error) error {
 // the progress message.
 func Progress(after time.Duration, reason string, err error) error {
 	return &Error{Kind: KindProgressing, Reason: reason, After: after, Err: err}
+}
+
+// Hold says that all is well and that nobody knows when it is done. The
+// error's text is the message.
+func Hold(after time.Duration, reason string, err error) error {
+	return &Error{Kind: KindHeld, Reason: reason, After: after, Err: err}
 }
 
 // asError gives any error the form that Finish works with.

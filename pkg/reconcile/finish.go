@@ -49,6 +49,7 @@ type Policy struct {
 //	nil         Ready=True
 //	Progress    Ready=Unknown, Reconciling=True; a Ready that is True for
 //	            this generation stays
+//	Hold        Ready=Unknown, Reconciling=True
 //	Wait, Fail  Ready=False, Reconciling=True (ProgressingWithRetry)
 //	Stalled     Ready=False, Stalled=True, no retry
 func Finish(obj Object, err error, ok Success, policy Policy) (ctrl.Result, error) {
@@ -62,7 +63,10 @@ func Finish(obj Object, err error, ok Success, policy Policy) (ctrl.Result, erro
 
 	e := asError(err)
 	message := redact.Error(e.Err)
-	if e.Kind == KindProgressing {
+	if e.Kind == KindProgressing || e.Kind == KindHeld {
+		if e.Kind == KindHeld {
+			conditions.MarkUnknown(obj, meta.ReadyCondition, e.Reason, "%s", message)
+		}
 		MarkProgressing(obj, e.Reason, message)
 		return ctrl.Result{RequeueAfter: e.After}, nil
 	}

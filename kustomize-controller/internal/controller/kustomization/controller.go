@@ -90,7 +90,7 @@ type Options struct {
 func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
 	obj := &kustomizev1.Kustomization{}
 	if err := c.Store.Get(ctx, req.NamespacedName, obj); err != nil {
-		return ctrl.Result{}, c.vanished(ctx, req.NamespacedName, err)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	start := time.Now()
 	patcher := c.Store.Patcher(obj)
@@ -118,15 +118,15 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.validate,
 		c.watchConfigs,
 		c.connect,
-		reaching(c.correct),
+		c.correct,
 		c.findSource,
 		c.checkDependencies,
 		c.decide,
 		c.fetch,
 		c.build,
-		reaching(c.apply),
-		reaching(c.prune),
-		reaching(c.checkHealth),
+		c.apply,
+		c.prune,
+		c.checkHealth,
 	)
 	return c.finish(s, err)
 }

@@ -48,6 +48,9 @@ func (c *Controller) checkHealth(ctx context.Context, s *scope) error {
 	}
 	verdict.Failed = append(verdict.Failed, failedJobs(s.obj, s.set)...)
 	s.explain = func(ailing []apply.Ailing) []apply.Ailing { return s.memory.explanation.of(ctx, s, ailing) }
+	if verdict, err = c.heedQueue(ctx, s, verdict); err != nil {
+		return err
+	}
 	if s.memory.wasHealthy {
 		return s.stayHealthy(verdict)
 	}
@@ -96,6 +99,9 @@ func (s *scope) becomeHealthy(verdict apply.Verdict) error {
 		s.succeed()
 		return nil
 	}
+	if s.timeQueue(verdict); onlyQueued(verdict) {
+		return s.awaitQueue(verdict)
+	}
 	pending := slices.Concat(verdict.Pending, verdict.Scaling)
 	timeout := s.obj.GetTimeout()
 	left := s.memory.waitSince.Add(timeout).Sub(s.now)
@@ -112,17 +118,17 @@ func (s *scope) becomeHealthy(verdict apply.Verdict) error {
 		s.noteWait()
 		conditions.MarkUnknown(s.obj, kustomizev1.HealthyCondition, kustomizev1.ProgressingReason, "%s", message)
 	}
-	return reconcile.Progress(left, kustomizev1.ProgressingReason, errors.New(message))
+	return reconcile.Progress(sooner(left, verdict.Recheck), kustomizev1.ProgressingReason, errors.New(message))
 }
 
 // stayHealthy is for what was healthy once. Healthy tells at once; Ready, and
 // with it whoever depends on this, only when the illness lasts. Replicas that
 // are yet to come while as many as before serve are no illness.
 func (s *scope) stayHealthy(verdict apply.Verdict) error {
-	ailing := slices.Concat(verdict.Failed, verdict.Pending)
+	ailing := ailments(verdict)
 	if len(ailing) == 0 {
 		s.memory.illSince = time.Time{}
-		conditions.MarkTrue(s.obj, kustomizev1.HealthyCondition, kustomizev1.SucceededReason, "Health check passed")
+		s.markHealthy(verdict)
 		s.succeed()
 		return nil
 	}
@@ -131,7 +137,7 @@ func (s *scope) stayHealthy(verdict apply.Verdict) error {
 	}
 	if left := s.memory.illSince.Add(s.obj.GetTimeout()).Sub(s.now); left > 0 {
 		conditions.MarkFalse(s.obj, kustomizev1.HealthyCondition, kustomizev1.HealthCheckFailedReason, "%s", healthFailed("", ailing).Error())
-		s.recheckIn(left)
+		s.recheckIn(sooner(left, verdict.Recheck))
 		s.succeed()
 		return nil
 	}
@@ -191,4 +197,12 @@ func (s *scope) recheckIn(after time.Duration) {
 	if s.recheck == 0 || after < s.recheck {
 		s.recheck = after
 	}
+}
+
+// sooner is the earlier of two times to look again; zero is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }

@@ -46,10 +46,8 @@ type memory struct {
 	run run
 	// explanation of the objects that are not healthy.
 	explanation explanation
-	// cluster is the key of the one that all this is about, and epoch how
-	// often it had come back.
-	cluster string
-	epoch   int
+	// queue is what the applied attempt waits in.
+	queue queueing
 	// illSince is when a once healthy attempt fell ill.
 	illSince time.Time
 }
@@ -94,7 +92,7 @@ func (m *memory) outdated(obj *kustomizev1.Kustomization) bool {
 func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m := s.memory
 	if m.outdated(s.obj) {
-		*m = memory{cluster: m.cluster, epoch: m.epoch}
+		*m = memory{}
 	}
 	if c.takeChanged(s.owner()) {
 		m.nextFull, m.retryAt = s.now, s.now
@@ -121,7 +119,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 		m.run = run{began: began, notable: m.asked(s)}
 	}
 	if s.full && m.tried != m.applied {
-		m.wasHealthy = m.applied == (attempt{}) && !s.moved && s.heldBefore()
+		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}
 	return nil
 }
