@@ -41,6 +41,9 @@ type Config struct {
 	// Wake brings an owner back to its reconciler after the given time. It
 	// must not block.
 	Wake func(owner types.NamespacedName, after time.Duration)
+	// Early are kinds that are written after definitions and classes, and
+	// before everything else.
+	Early []schema.GroupKind
 	// Concurrency is how many requests one owner may have under way.
 	Concurrency int
 }

@@ -5,6 +5,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -63,6 +64,9 @@ type planner struct {
 	// declares: objects in or of them may have to wait.
 	namespaces map[string]struct{}
 	kinds      map[schema.GroupKind]struct{}
+	// made are the names of the objects of stages up to stageEarly that this
+	// apply will create: others may refer to them.
+	made map[string]struct{}
 }
 
 // plan dry-runs every object that is not known to be unchanged. It writes
@@ -75,15 +79,29 @@ func (p *planner) plan(ctx context.Context, desired []*Desired) ([]*step, error)
 			p.kinds[kind] = struct{}{}
 		}
 	}
-	// Definitions first: whether a namespace is new tells what is to be
-	// made of a refusal to look into it.
-	first := slices.IndexFunc(steps, func(s *step) bool { return s.stage != stageDefinitions })
-	if first < 0 {
-		first = len(steps)
+	// Definitions first, then what is early: whether a namespace or a role is
+	// new tells what is to be made of a refusal to look into it.
+	var errs []error
+	for rest := steps; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(s *step) bool { return round(s.stage) != round(rest[0].stage) })
+		if n < 0 {
+			n = len(rest)
+		}
+		errs = append(errs, p.judgeAll(ctx, rest[:n])...)
+		rest = rest[n:]
 	}
-	errs := p.judgeAll(ctx, steps[:first])
-	errs = append(errs, p.judgeAll(ctx, steps[first:])...)
 	return steps, joinErrors(errs)
+}
+
+// round is when the objects of a stage are dry-run.
+func round(s stage) int {
+	switch {
+	case s == stageDefinitions:
+		return 0
+	case s <= stageEarly:
+		return 1
+	}
+	return 2
 }
 
 // judgeAll decides on each step, in parallel, and returns the refusals in the
@@ -141,11 +159,7 @@ func (p *planner) known(s *step, record *watch.Record) bool {
 func (p *planner) compare(s *step, record *watch.Record, result *unstructured.Unstructured) {
 	if result.GetResourceVersion() == "" {
 		s.action = Created
-		if s.Ref.Kind == "Namespace" && s.Ref.Group == "" {
-			p.mu.Lock()
-			p.namespaces[s.Ref.Name] = struct{}{}
-			p.mu.Unlock()
-		}
+		p.note(s)
 		return
 	}
 	outcome := p.engine.pool.Record(result)
@@ -164,6 +178,19 @@ func (p *planner) compare(s *step, record *watch.Record, result *unstructured.Un
 		(record.Owned.Replicas == outcome.Owned.Replicas || p.engine.scaled(s.Ref)) {
 		s.action, s.owned = Unchanged, record.Owned
 	}
+}
+
+// note remembers an object that will be new to those that refer to it.
+func (p *planner) note(s *step) {
+	if s.stage > stageEarly {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.Ref.Kind == "Namespace" && s.Ref.Group == "" {
+		p.namespaces[s.Ref.Name] = struct{}{}
+	}
+	p.made[s.Ref.Name] = struct{}{}
 }
 
 // refused decides what a failed dry-run means.
@@ -193,8 +220,23 @@ func (p *planner) comesLater(s *step, err error) bool {
 	if _, declared := p.kinds[s.Ref.GroupKind()]; declared && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)) {
 		return true
 	}
+	if !apierrors.IsNotFound(err) {
+		return false
+	}
 	_, created := p.namespaces[s.Ref.Namespace]
-	return created && apierrors.IsNotFound(err)
+	return created || p.misses(err)
+}
+
+// misses reports whether a refusal is about an object that this apply will
+// create, such as the role of a binding. The API server gives its name, but not
+// its kind. The caller holds the lock.
+func (p *planner) misses(err error) bool {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || status.ErrStatus.Details == nil {
+		return false
+	}
+	_, made := p.made[status.ErrStatus.Details.Name]
+	return made
 }
 
 // definedKind returns the kind that a CustomResourceDefinition defines.

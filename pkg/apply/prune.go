@@ -34,7 +34,7 @@ func (e *Engine) Prune(ctx context.Context, stale inventory.Inventory, opts Prun
 	left = inventory.Inventory{}
 	byStage := map[stage][]inventory.Ref{}
 	for _, ref := range stale.Refs() {
-		s := stageOf(ref.GroupKind())
+		s := e.stageOf(ref.GroupKind())
 		byStage[s] = append(byStage[s], ref)
 	}
 	var errs []error

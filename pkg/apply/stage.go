@@ -20,6 +20,9 @@ const (
 	stageDefinitions stage = iota
 	// stageClasses are kinds that end in Class, which others name.
 	stageClasses
+	// stageEarly are the kinds of Config.Early, and roles: a binding is
+	// refused to those who may not bind what is not there.
+	stageEarly
 	// stageSetup is what workloads find when they start: accounts, roles,
 	// quotas, configuration.
 	stageSetup
@@ -29,7 +32,7 @@ const (
 	stageWebhooks
 )
 
-var stages = []stage{stageDefinitions, stageClasses, stageSetup, stageWorkloads, stageWebhooks}
+var stages = []stage{stageDefinitions, stageClasses, stageEarly, stageSetup, stageWorkloads, stageWebhooks}
 
 var definitions = []schema.GroupKind{
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
@@ -41,7 +44,6 @@ var setup = []schema.GroupKind{
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"},
 	{Kind: "ResourceQuota"},
 	{Kind: "ServiceAccount"},
-	{Group: "rbac.authorization.k8s.io", Kind: "Role"},
 	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"},
 	{Kind: "ConfigMap"},
 	{Kind: "Secret"},
@@ -55,12 +57,23 @@ func stageOf(gk schema.GroupKind) stage {
 		return stageDefinitions
 	case strings.HasSuffix(gk.Kind, "Class"):
 		return stageClasses
+	case gk == schema.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "Role"}:
+		return stageEarly
 	case slices.Contains(setup, gk):
 		return stageSetup
 	case strings.HasSuffix(gk.Kind, "WebhookConfiguration"):
 		return stageWebhooks
 	}
 	return stageWorkloads
+}
+
+// stageOf returns the stage of a kind on this engine, which may be told to write
+// some kinds earlier than others.
+func (e *Engine) stageOf(gk schema.GroupKind) stage {
+	if s := stageOf(gk); s < stageEarly || !slices.Contains(e.config.Early, gk) {
+		return s
+	}
+	return stageEarly
 }
 
 // sortByStage orders objects by stage, and as Flux does within one.

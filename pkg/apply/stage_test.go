@@ -24,6 +24,7 @@ func TestStageOf(t *testing.T) {
 		{Kind: "ServiceAccount"}:                                                        stageSetup,
 		{Kind: "Secret"}:                                                                stageSetup,
 		{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:                stageSetup,
+		{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                              stageEarly,
 		{Group: "example.com", Kind: "Secret"}:                                          stageWorkloads,
 		{Group: "apps", Kind: "Deployment"}:                                             stageWorkloads,
 		{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}: stageWebhooks,

@@ -56,6 +56,10 @@ func (e *Engine) Apply(ctx context.Context, set *Set, desired []*Desired, opts O
 	p := &planner{
 		engine: e, set: set, client: opts.Client, opts: &opts,
 		namespaces: map[string]struct{}{}, kinds: map[schema.GroupKind]struct{}{},
+		made: map[string]struct{}{},
+	}
+	for _, d := range desired {
+		d.stage = e.stageOf(d.Ref.GroupKind())
 	}
 	steps, err := p.plan(ctx, desired)
 	if err != nil {
@@ -113,6 +117,7 @@ func (w *writer) writeStage(ctx context.Context, steps []*step) error {
 	// What was missing is there now: another refusal is final.
 	clear(w.namespaces)
 	clear(w.kinds)
+	clear(w.made)
 	if err := w.judgeDeferred(ctx, deferred); err != nil {
 		return err
 	}
