@@ -35,6 +35,7 @@ type Options struct {
 	NoCrossNamespaceRefs  bool
 	DefaultServiceAccount string
 	OverrideManagers      []string
+	CustomStageKinds      kinds
 	AcceptFluxCRDs        bool
 	AllowLocalSources     bool
 
@@ -49,12 +50,17 @@ type Options struct {
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Options.Bind(fs, 4)
 	o.Gates.Bind(fs, gates)
+	o.Moot(fs, map[string]string{
+		"token-cache-max-size":     "what needs a token of a cloud keeps it for itself, as long as it is valid",
+		"token-cache-max-duration": "what needs a token of a cloud keeps it for itself, as long as it is valid",
+	})
 	fs.IntVar(&o.ConcurrentSSA, "concurrent-ssa", 4, "How many requests one Kustomization may have under way while it is applied.")
 	fs.DurationVar(&o.RequeueDependency, "requeue-dependency", 30*time.Second, "When to look again at a source or dependency that is not ready; events come sooner.")
 	fs.BoolVar(&o.NoRemoteBases, "no-remote-bases", false, "Refuse kustomizations that refer to bases outside their source.")
 	fs.BoolVar(&o.NoCrossNamespaceRefs, "no-cross-namespace-refs", false, "Refuse references to objects in other namespaces.")
 	fs.StringVar(&o.DefaultServiceAccount, "default-service-account", "", "The service account that acts for Kustomizations which name none.")
 	fs.StringArrayVar(&o.OverrideManagers, "override-manager", nil, "A field manager whose fields are taken over; may be given more than once.")
+	fs.Var(&o.CustomStageKinds, "custom-apply-stage-kinds", "Kinds, as group/Kind or Kind, that are written after definitions and classes and before everything else.")
 	fs.BoolVar(&o.AcceptFluxCRDs, "accept-flux-crds", false, "Reconcile even if the live CRD is Flux's, which drops the fields that Weir adds.")
 	fs.BoolVar(&o.AllowLocalSources, "allow-local-sources", false, "Allow artifacts from loopback addresses and from the API server's.")
 	fs.IntVar(&o.HTTPRetry, "http-retry", 9, "How often the download of an artifact is tried again.")

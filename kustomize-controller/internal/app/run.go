@@ -123,6 +123,7 @@ func newEngine(ctx context.Context, a *app.App, o *Options, waker *kustomization
 		},
 		Keys:        kustomization.Keys,
 		Wake:        waker.Wake,
+		Early:       o.CustomStageKinds,
 		Concurrency: o.ConcurrentSSA,
 	})
 }
