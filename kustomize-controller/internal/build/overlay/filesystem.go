@@ -133,7 +133,7 @@ func (f *FileSystem) Glob(pattern string) ([]string, error) {
 	if !ok {
 		return nil, wrap("find", pattern, ErrEscape)
 	}
-	found, err := fs.Glob(f.tree.root.FS(), rel)
+	found, err := f.tree.Glob(rel)
 	if err != nil {
 		return nil, wrap("find", pattern, err)
 	}

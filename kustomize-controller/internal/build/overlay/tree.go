@@ -27,6 +27,8 @@ var ErrEscape = errors.New("the path leads out of the artifact")
 type Tree struct {
 	root *os.Root
 	laid map[string][]byte
+	// recorder notes what is seen of root; nil if nothing does.
+	recorder *Recorder
 }
 
 // Open opens the directory dir of this machine as a Tree. The caller closes it.
@@ -91,6 +93,12 @@ func (t *Tree) link(name string) (target string, is bool, err error) {
 	if _, ok := t.laid[name]; ok {
 		return "", false, nil
 	}
+	target, is, err = t.readLink(name)
+	t.recorder.note(askLink, name, func() answer { return answerLink(target, is, err) })
+	return target, is, err
+}
+
+func (t *Tree) readLink(name string) (target string, is bool, err error) {
 	info, err := t.root.Lstat(name)
 	if err != nil {
 		return "", false, cause(err)
@@ -111,8 +119,14 @@ func (t *Tree) IsDir(name string) bool {
 	if _, ok := t.laid[name]; ok {
 		return false
 	}
-	info, err := t.root.Stat(name)
+	info, err := t.stat(name)
 	return err == nil && info.IsDir()
+}
+
+func (t *Tree) stat(name string) (fs.FileInfo, error) {
+	info, err := t.root.Stat(name)
+	t.recorder.note(askKind, name, func() answer { return answerKind(info, err) })
+	return info, err
 }
 
 // Stat tells whether name is a directory or else a regular file. Anything that is neither, and anything outside of the
@@ -122,7 +136,7 @@ func (t *Tree) Stat(name string) (isDir bool, err error) {
 	if _, ok := t.laid[name]; ok {
 		return false, nil
 	}
-	info, err := t.root.Stat(name)
+	info, err := t.stat(name)
 	if err != nil {
 		return false, cause(err)
 	}
@@ -141,6 +155,12 @@ func (t *Tree) ReadFile(name string) ([]byte, error) {
 	if content, ok := t.laid[name]; ok {
 		return content, nil
 	}
+	content, err := t.content(name)
+	t.recorder.note(askContent, name, func() answer { return answerContent(content, err) })
+	return content, err
+}
+
+func (t *Tree) content(name string) ([]byte, error) {
 	// Without O_NONBLOCK a named pipe would hold the build until somebody writes to it.
 	file, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -167,9 +187,11 @@ func (t *Tree) ReadFile(name string) ([]byte, error) {
 // ReadDir returns the names in a directory of the artifact, sorted. Files laid over the tree are not among them unless
 // they take the place of one.
 func (t *Tree) ReadDir(name string) ([]string, error) {
-	entries, err := fs.ReadDir(t.root.FS(), path.Clean(name))
+	name = path.Clean(name)
+	entries, err := t.entries(name)
+	t.recorder.note(askNames, name, func() answer { return answerNames(entries, err) })
 	if err != nil {
-		return nil, cause(err)
+		return nil, err
 	}
 	names := make([]string, len(entries))
 	for i, entry := range entries {
@@ -178,11 +200,34 @@ func (t *Tree) ReadDir(name string) ([]string, error) {
 	return names, nil
 }
 
+func (t *Tree) entries(name string) ([]fs.DirEntry, error) {
+	entries, err := fs.ReadDir(t.root.FS(), name)
+	return entries, cause(err)
+}
+
+// Glob returns the names of the artifact that match a pattern, as fs.Glob does.
+func (t *Tree) Glob(pattern string) ([]string, error) {
+	found, err := t.matches(pattern)
+	t.recorder.note(askMatches, pattern, func() answer { return answerTexts(found, err) })
+	return found, err
+}
+
+func (t *Tree) matches(pattern string) ([]string, error) {
+	found, err := fs.Glob(t.root.FS(), pattern)
+	return found, cause(err)
+}
+
 // Walk visits the directory name of the artifact and everything in it, each directory in the order of names. Symbolic
 // links are visited and not followed.
 func (t *Tree) Walk(name string, visit fs.WalkDirFunc) error {
-	return fs.WalkDir(t.root.FS(), path.Clean(name), func(name string, entry fs.DirEntry, err error) error {
-		return visit(name, entry, cause(err))
+	name = path.Clean(name)
+	_, _ = t.stat(name) // It is the walk that has to know about an error; this only notes what name is.
+	return fs.WalkDir(t.root.FS(), name, func(name string, entry fs.DirEntry, err error) error {
+		stop := visit(name, entry, cause(err))
+		if stop == nil && err == nil && entry.IsDir() && t.recorder != nil {
+			t.walked(name)
+		}
+		return stop
 	})
 }
 

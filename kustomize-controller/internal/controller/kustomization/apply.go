@@ -107,6 +107,7 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	s.memory.inventory = s.obj.Status.Inventory.DeepCopy()
 	s.written = true
 	s.memory.applied = s.memory.tried
+	s.memory.reads = c.reads.replace(s.memory.reads, s.reads)
 	s.memory.illSince = time.Time{}
 	if s.memory.waitSince.IsZero() {
 		s.memory.waitSince = s.now

@@ -37,7 +37,7 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 	if err != nil {
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
-	s.objects, s.origins = result.Objects, result.Origins
+	s.objects, s.origins, s.reads = result.Objects, result.Origins, result.Reads
 	s.after = inventory.Of(s.objects)
 	s.before, err = readInventory(s.obj)
 	if err != nil {

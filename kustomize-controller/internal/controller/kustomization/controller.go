@@ -51,6 +51,7 @@ type Controller struct {
 
 	mu       sync.Mutex
 	memories map[types.UID]*memory
+	reads    readBudget
 	// changed are the Kustomizations that refer to something which has
 	// changed since they last read it.
 	changed map[types.NamespacedName]struct{}
@@ -121,6 +122,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.correct,
 		c.findSource,
 		c.checkDependencies,
+		c.skip,
 		c.decide,
 		c.fetch,
 		c.build,

@@ -17,6 +17,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 )
 
 const interval = 10 * time.Minute
@@ -171,5 +172,56 @@ func TestUnsupported(t *testing.T) {
 				t.Errorf("unsupported (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A revision is skipped only if nothing but the artifact is new, and what was
+// tried before it was applied in full.
+func TestOnlyRevision(t *testing.T) {
+	now := time.Now()
+	for name, tc := range map[string]struct {
+		change func(*scope)
+		want   bool
+	}{
+		"new revision":  {func(*scope) {}, true},
+		"not healthy":   {func(s *scope) { s.memory.wasHealthy = false }, true},
+		"interval over": {func(s *scope) { s.memory.nextFull = now }, true},
+		"no revision":   {func(s *scope) { s.artifact.Digest = "sha256:1" }, false},
+		"asked": {func(s *scope) {
+			s.obj.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"}
+		}, false},
+		"new spec":                     {func(s *scope) { s.obj.Generation = 2 }, false},
+		"after a restart":              {func(s *scope) { *s.memory = memory{} }, false},
+		"nothing known of its build":   {func(s *scope) { s.memory.reads = nil }, false},
+		"state not at hand":            {func(s *scope) { s.drift.Stale = true }, false},
+		"the last one failed":          {func(s *scope) { s.memory.failure = errors.New("x") }, false},
+		"the last one was not written": {func(s *scope) { s.memory.tried.digest = "sha256:1.5" }, false},
+		"the status was edited":        {func(s *scope) { s.memory.inventory = &kustomizev1.ResourceInventory{} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := held(now)
+			s.artifact.Digest, s.memory.reads = "sha256:2", &build.Reads{}
+			tc.change(s)
+			if got := s.onlyRevision(); got != tc.want {
+				t.Errorf("got %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestReadBudget(t *testing.T) {
+	b := readBudget{used: maxReadBytes - 100}
+	small := &build.Reads{}
+	if b.replace(nil, small) != small || b.used != maxReadBytes-100+small.Size() {
+		t.Errorf("there is room, and %d are used", b.used)
+	}
+	if b.replace(nil, small) != nil || b.used != maxReadBytes-100+small.Size() {
+		t.Errorf("there is no room, and %d are used", b.used)
+	}
+	if b.replace(small, small) != small {
+		t.Error("one makes room for the other")
+	}
+	if b.replace(small, nil); b.used != maxReadBytes-100 {
+		t.Errorf("%d are used", b.used)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -50,6 +51,9 @@ type memory struct {
 	queue queueing
 	// illSince is when a once healthy attempt fell ill.
 	illSince time.Time
+	// reads is what the build of the applied attempt has read, nil if that
+	// is not known.
+	reads *build.Reads
 }
 
 // attempt identifies what is applied: two equal ones build the same objects.
@@ -75,6 +79,9 @@ func (c *Controller) remember(uid types.UID) *memory {
 
 func (c *Controller) forget(uid types.UID) {
 	c.mu.Lock()
+	if m := c.memories[uid]; m != nil {
+		c.reads.replace(m.reads, nil)
+	}
 	delete(c.memories, uid)
 	c.mu.Unlock()
 	c.Store.Forget(uid)
@@ -92,6 +99,7 @@ func (m *memory) outdated(obj *kustomizev1.Kustomization) bool {
 func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m := s.memory
 	if m.outdated(s.obj) {
+		c.reads.replace(m.reads, nil)
 		*m = memory{}
 	}
 	if c.takeChanged(s.owner()) {

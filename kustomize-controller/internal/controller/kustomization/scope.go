@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/inventory"
@@ -47,12 +48,16 @@ type scope struct {
 	full bool
 	// written says that everything was applied and pruned. Filled by prune.
 	written bool
-	// tree is the unpacked artifact. Filled by fetch, closed at the end.
-	tree *artifact.Tree
+	// tree is the unpacked artifact, or why there is none. Filled by skip or
+	// fetch, closed at the end.
+	tree    *artifact.Tree
+	treeErr error
 	// objects as built. Filled by build.
 	objects []*unstructured.Unstructured
 	// origins has for each object where it comes from. Filled by build.
 	origins []string
+	// reads is what the build has read. Filled by build.
+	reads *build.Reads
 	// before is the inventory that the reconcile found. Filled by build.
 	before inventory.Inventory
 	// after is the inventory of what was built. Filled by build.

@@ -63,13 +63,12 @@ func (c *Controller) fetch(ctx context.Context, s *scope) error {
 		return nil
 	}
 	s.obj.Status.LastAttemptedRevision = s.artifact.Revision
-	tree, err := c.Artifacts.Open(ctx, s.source.GetUID(), s.artifact)
+	err := c.open(ctx, s)
 	if errors.Is(err, artifact.ErrNotFound) {
 		return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.ArtifactFailedReason, err)
 	}
 	if err != nil {
 		return reconcile.Fail(kustomizev1.ArtifactFailedReason, err)
 	}
-	s.tree = tree
 	return nil
 }
