@@ -86,7 +86,7 @@ func New(s Settings, o *Options) (*App, error) {
 	// Outermost comes what was wrapped last: the time in the line for a slot
 	// is no time of the API server's.
 	limitPatience(cfg, o.RequestTimeout)
-	limitInFlight(cfg, o.MaxInFlight)
+	LimitInFlight(cfg, o.MaxInFlight)
 
 	app := &App{Name: s.Name, Config: cfg, Log: log}
 	if err := app.setupGuard(o); err != nil {

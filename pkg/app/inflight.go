@@ -9,11 +9,11 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// limitInFlight bounds the requests that one process has under way, whatever
-// users it impersonates and however many clients it made of the config. The
+// LimitInFlight bounds the requests that the clients made of a config have
+// under way together, whatever users they impersonate, watches not counted. The
 // API server's priority and fairness then decides who waits; a client-side
 // rate would only make a fast server slow.
-func limitInFlight(cfg *rest.Config, limit int) {
+func LimitInFlight(cfg *rest.Config, limit int) {
 	slots := make(chan struct{}, limit)
 	cfg.QPS, cfg.Burst = -1, -1
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {

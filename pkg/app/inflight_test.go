@@ -29,7 +29,7 @@ type gate struct {
 func newGate(limit int) *gate {
 	g := &gate{answer: make(chan struct{})}
 	cfg := &rest.Config{}
-	limitInFlight(cfg, limit)
+	LimitInFlight(cfg, limit)
 	for range 2 {
 		g.clients = append(g.clients, cfg.WrapTransport(g))
 	}
@@ -121,7 +121,7 @@ func TestGivenUpRequestDoesNotWait(t *testing.T) {
 
 func TestNoRateOfTheClient(t *testing.T) {
 	cfg := &rest.Config{}
-	limitInFlight(cfg, 1)
+	LimitInFlight(cfg, 1)
 	if cfg.QPS != -1 {
 		t.Errorf("QPS %v, want -1, which is none", cfg.QPS)
 	}

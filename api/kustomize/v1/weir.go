@@ -133,6 +133,12 @@ type PruneGuard struct {
 
 // WeirStatus holds the fields of status that Weir adds.
 type WeirStatus struct {
+	// cluster is where the objects of the inventory are: "local", or the address of the API server that spec.kubeConfig
+	// led to. When spec.kubeConfig leads elsewhere, they are left where they are.
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	Cluster string `json:"cluster,omitempty"`
+
 	// completedJobs lists the objects of the inventory that run to completion, such as Jobs, and were seen finished. Such
 	// an object is not created again when it is gone from the cluster, until its digest changes. An entry is dropped when
 	// its object leaves the inventory.

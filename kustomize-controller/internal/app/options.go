@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 
+	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
 	"github.com/weir-gitops/weir/pkg/app"
 )
@@ -38,6 +39,9 @@ type Options struct {
 	CustomStageKinds      kinds
 	AcceptFluxCRDs        bool
 	AllowLocalSources     bool
+
+	InsecureKubeconfig              cluster.Insecure
+	DefaultKubeconfigServiceAccount string
 
 	HTTPRetry         int
 	ArtifactPath      string
@@ -63,6 +67,9 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.Var(&o.CustomStageKinds, "custom-apply-stage-kinds", "Kinds, as group/Kind or Kind, that are written after definitions and classes and before everything else.")
 	fs.BoolVar(&o.AcceptFluxCRDs, "accept-flux-crds", false, "Reconcile even if the live CRD is Flux's, which drops the fields that Weir adds.")
 	fs.BoolVar(&o.AllowLocalSources, "allow-local-sources", false, "Allow artifacts from loopback addresses and from the API server's.")
+	fs.BoolVar(&o.InsecureKubeconfig.Exec, "insecure-kubeconfig-exec", false, "Let kubeconfigs run a program in the controller's container for their credentials.")
+	fs.BoolVar(&o.InsecureKubeconfig.TLS, "insecure-kubeconfig-tls", false, "Let kubeconfigs turn off the check of the server's certificate, or do without TLS.")
+	fs.StringVar(&o.DefaultKubeconfigServiceAccount, "default-kubeconfig-service-account", "", "The service account whose token is used if the ConfigMap of spec.kubeConfig names none.")
 	fs.IntVar(&o.HTTPRetry, "http-retry", 9, "How often the download of an artifact is tried again.")
 	fs.StringVar(&o.ArtifactPath, "artifact-path", os.TempDir(), "The directory for unpacked artifacts. It may be emptied at any time.")
 	fs.Int64Var(&o.ArtifactCacheSize, "artifact-cache-size", 1<<30, "How many bytes of unpacked artifacts are kept.")

@@ -11,10 +11,8 @@ import (
 	helper "github.com/fluxcd/pkg/runtime/controller"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,15 +20,11 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
-	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
-	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
 	"github.com/weir-gitops/weir/pkg/app"
-	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/reconcile"
-	"github.com/weir-gitops/weir/pkg/watch"
 )
 
 const name = "kustomize-controller"
@@ -75,11 +69,7 @@ func Run(ctx context.Context, o *Options) error {
 
 // setup puts the controller together.
 func setup(ctx context.Context, a *app.App, o *Options) error {
-	cached, mapper := a.Manager.GetClient(), a.Manager.GetRESTMapper()
-	dynamicClient, err := dynamic.NewForConfig(a.Config)
-	if err != nil {
-		return fmt.Errorf("make the client for watches: %w", err)
-	}
+	cached := a.Manager.GetClient()
 	artifacts, err := newArtifacts(ctx, a, o)
 	if err != nil {
 		return err
@@ -89,14 +79,15 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 		return fmt.Errorf("find this program, for its build workers: %w", err)
 	}
 	waker := &kustomization.Waker{}
+	clusters, err := newClusters(ctx, a, o, waker)
+	if err != nil {
+		return err
+	}
 	c := &kustomization.Controller{
-		Client: cached,
-		Live:   a.Manager.GetAPIReader(),
-		Store:  reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
-		Clusters: &cluster.Clusters{Local: &cluster.Cluster{
-			Engine:  newEngine(ctx, a, o, waker, dynamicClient, mapper),
-			Tenants: tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager),
-		}},
+		Client:    cached,
+		Live:      a.Manager.GetAPIReader(),
+		Store:     reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
+		Clusters:  clusters,
 		Artifacts: artifacts,
 		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, LenientSubstitution: !o.Gates.Enabled(strictPostBuildSubstitutions), CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
 		Events:    a.Events,
@@ -105,26 +96,6 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 	}
 	return c.SetupWithManager(ctx, a.Manager, waker, controller.TypedOptions[ctrl.Request]{
 		RateLimiter: helper.GetRateLimiter(o.RateLimiter),
-	})
-}
-
-// newEngine returns the engine of one cluster, whose watches end with ctx.
-func newEngine(ctx context.Context, a *app.App, o *Options, waker *kustomization.Waker, watches dynamic.Interface, mapper meta.RESTMapper) *apply.Engine {
-	return apply.NewEngine(ctx, apply.Config{
-		Watch: watch.Config{
-			Client: watches,
-			Mapper: mapper,
-			Labels: kustomization.Labels,
-			Managers: watch.Managers{
-				Self:     kustomizev1.FieldManager,
-				TakeOver: apply.TakeOver(kustomizev1.FieldManager, o.OverrideManagers...),
-			},
-			Log: a.Log.WithName("watch"),
-		},
-		Keys:        kustomization.Keys,
-		Wake:        waker.Wake,
-		Early:       o.CustomStageKinds,
-		Concurrency: o.ConcurrentSSA,
 	})
 }
 

@@ -37,8 +37,8 @@ func NewClients(config *rest.Config, mapper meta.RESTMapper, manager string) *Cl
 	return &Clients{config: config, mapper: mapper, manager: manager, byUser: map[string]*apply.Client{}}
 }
 
-// For returns the client of a service account, or of the controller itself if
-// name is empty.
+// For returns the client of a service account, or of the config itself if name
+// is empty.
 func (c *Clients) For(namespace, name string) (*apply.Client, error) {
 	user := ""
 	if name != "" {
@@ -50,7 +50,9 @@ func (c *Clients) For(namespace, name string) (*apply.Client, error) {
 		return client, nil
 	}
 	config := rest.CopyConfig(c.config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	if user != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client that acts as %q: %w", user, err)

@@ -51,7 +51,7 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	}
 	s.built(desired)
 	options := c.applyOptions(s)
-	options.BeforeWrite = func(ctx context.Context) error { return s.announce(ctx) }
+	options.BeforeWrite = func(ctx context.Context) error { return c.announce(ctx, s) }
 	s.changes, err = s.engine.Apply(ctx, s.set, desired, options)
 	c.applied(s)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *Controller) applyOptions(s *scope) apply.Options {
 	return apply.Options{
 		Client:       s.client,
 		Force:        s.obj.Spec.Force,
-		Completed:    func(ref inventory.Ref, digest string) bool { return completed(s.obj, ref, digest) != nil },
+		Completed:    func(ref inventory.Ref, digest string) bool { return !s.moved && completed(s.obj, ref, digest) != nil },
 		StageTimeout: stageTimeout,
 	}
 }
@@ -76,7 +76,8 @@ func (c *Controller) applyOptions(s *scope) apply.Options {
 // announce writes, before the first object is, what this reconcile is about to
 // answer for: whatever happens from here on, nothing that it applies is
 // forgotten.
-func (s *scope) announce(ctx context.Context) error {
+func (c *Controller) announce(ctx context.Context, s *scope) error {
+	c.settle(s)
 	writeInventory(s.obj, s.after.Union(s.before))
 	reconcile.MarkProgressing(s.obj, kustomizev1.ProgressingReason, "Applying revision "+s.artifact.Revision)
 	if err := s.patcher.Status(ctx); err != nil {
@@ -99,6 +100,7 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 		c.pruned(s, deleted)
 	}
 	settled := s.after.Union(left)
+	c.settle(s)
 	writeInventory(s.obj, settled)
 	s.set.Retain(settled)
 	if err != nil {

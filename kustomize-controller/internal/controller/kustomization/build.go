@@ -43,6 +43,9 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 	if err != nil {
 		return reconcile.Stalled(kustomizev1.ReconciliationFailedReason, fmt.Errorf("read status.inventory: %w", err))
 	}
+	if s.moved {
+		s.before = inventory.Inventory{} // what is on another cluster stays there
+	}
 	if size := s.after.Union(s.before).Size(); size > inventory.MaxBytes {
 		return reconcile.Stalled(kustomizev1.InventoryTooLargeReason,
 			fmt.Errorf("the inventory of %d objects takes %d bytes, and status holds %d; split this Kustomization", len(s.after), size, inventory.MaxBytes))

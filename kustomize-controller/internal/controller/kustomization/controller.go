@@ -91,7 +91,7 @@ type Options struct {
 func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
 	obj := &kustomizev1.Kustomization{}
 	if err := c.Store.Get(ctx, req.NamespacedName, obj); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, c.vanished(ctx, req.NamespacedName, err)
 	}
 	start := time.Now()
 	patcher := c.Store.Patcher(obj)
@@ -119,16 +119,16 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.validate,
 		c.watchConfigs,
 		c.connect,
-		c.correct,
+		reaching(c.correct),
 		c.findSource,
 		c.checkDependencies,
 		c.skip,
 		c.decide,
 		c.fetch,
 		c.build,
-		c.apply,
-		c.prune,
-		c.checkHealth,
+		reaching(c.apply),
+		reaching(c.prune),
+		reaching(c.checkHealth),
 	)
 	return c.finish(s, err)
 }

@@ -151,7 +151,6 @@ func TestUnsupported(t *testing.T) {
 	}{
 		"nothing":    {func(*kustomizev1.KustomizationSpec) {}, nil},
 		"decryption": {func(s *kustomizev1.KustomizationSpec) { s.Decryption = &kustomizev1.Decryption{} }, []string{"spec.decryption"}},
-		"kubeConfig": {func(s *kustomizev1.KustomizationSpec) { s.KubeConfig = &meta.KubeConfigReference{} }, []string{"spec.kubeConfig"}},
 		"readyExpr": {
 			func(s *kustomizev1.KustomizationSpec) {
 				s.DependsOn = []meta.DependencyReference{{Name: "a"}, {Name: "b", ReadyExpr: "true"}}
@@ -161,8 +160,8 @@ func TestUnsupported(t *testing.T) {
 		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, nil},
 		"two, sorted": {
 			func(s *kustomizev1.KustomizationSpec) {
-				s.KubeConfig, s.Decryption = &meta.KubeConfigReference{}, &kustomizev1.Decryption{}
-			}, []string{"spec.decryption", "spec.kubeConfig"},
+				s.HealthCheckExprs, s.Decryption = []meta.CustomHealthCheck{{}}, &kustomizev1.Decryption{}
+			}, []string{"spec.decryption", "spec.healthCheckExprs"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
@@ -112,4 +113,16 @@ func abridgeWith(lines []string, separator string) string {
 		lines = append(lines[:maxListed:maxListed], fmt.Sprintf("and %d more", rest))
 	}
 	return strings.Join(lines, separator)
+}
+
+// left tells that objects stay behind on a cluster that the spec no longer
+// names.
+func (c *Controller) left(s *scope, name string) {
+	if name == cluster.Local {
+		name = "this cluster"
+	} else {
+		name = "the cluster at " + name
+	}
+	c.event(s, corev1.EventTypeNormal, kustomizev1.ProgressingReason,
+		"spec.kubeConfig leads to another cluster now; what was applied to "+name+" is left there")
 }

@@ -16,6 +16,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/inventory"
 )
 
 // CRDName is the name of the definition of Kustomizations.
@@ -34,11 +35,10 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	}
 	if !going && !s.obj.Spec.Suspend {
 		if err := c.deleteApplied(ctx, s); err != nil {
-			c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason, err.Error())
-			return ctrl.Result{}, err
+			return c.undeleted(s, err)
 		}
 	}
-	if err := c.Clusters.Local.Engine.Forget(ctx, s.owner()); err != nil {
+	if err := c.Clusters.Leave(ctx, s.obj.UID); err != nil {
 		return ctrl.Result{}, err
 	}
 	controllerutil.RemoveFinalizer(s.obj, kustomizev1.Finalizer)
@@ -81,9 +81,18 @@ func (c *Controller) deleteApplied(ctx context.Context, s *scope) error {
 	if err != nil || len(inv) == 0 {
 		return err
 	}
-	if err := c.connect(ctx, s); err != nil {
+	err = c.connect(ctx, s)
+	if c.unreachable(s, err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
+	return reaching(func(ctx context.Context, s *scope) error { return c.deleteMembers(ctx, s, inv, policy) })(ctx, s)
+}
+
+// deleteMembers deletes what the inventory lists, as the tenant.
+func (c *Controller) deleteMembers(ctx context.Context, s *scope, inv inventory.Inventory, policy string) error {
 	if gone, err := c.tenantGone(ctx, s); gone || err != nil {
 		return err
 	}
@@ -111,9 +120,8 @@ func (c *Controller) tenantGone(ctx context.Context, s *scope) (bool, error) {
 	if name == "" {
 		return false, nil
 	}
-	account := &corev1.ServiceAccount{}
-	err := c.Live.Get(ctx, client.ObjectKey{Namespace: s.obj.Namespace, Name: name}, account)
-	if !apierrors.IsNotFound(err) {
+	gone, err := c.accountGone(ctx, s, name)
+	if !gone {
 		return false, err
 	}
 	c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason,

@@ -47,6 +47,10 @@ type memory struct {
 	run run
 	// explanation of the objects that are not healthy.
 	explanation explanation
+	// cluster is the key of the one that all this is about, and epoch how
+	// often it had come back.
+	cluster string
+	epoch   int
 	// queue is what the applied attempt waits in.
 	queue queueing
 	// illSince is when a once healthy attempt fell ill.
@@ -100,7 +104,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m := s.memory
 	if m.outdated(s.obj) {
 		c.reads.replace(m.reads, nil)
-		*m = memory{}
+		*m = memory{cluster: m.cluster, epoch: m.epoch}
 	}
 	if c.takeChanged(s.owner()) {
 		m.nextFull, m.retryAt = s.now, s.now
@@ -127,7 +131,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 		m.run = run{began: began, notable: m.asked(s)}
 	}
 	if s.full && m.tried != m.applied {
-		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
+		m.wasHealthy = m.applied == (attempt{}) && !s.moved && s.heldBefore()
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/inventory"
@@ -27,6 +28,10 @@ type scope struct {
 	memory  *memory
 	now     time.Time
 
+	// target is the cluster to apply to, and moved says that what
+	// status.inventory lists is on another one. Filled by connect.
+	target *cluster.Cluster
+	moved  bool
 	// engine applies to the target cluster and watches it. Filled by connect.
 	engine *apply.Engine
 	// set is what is applied there. Filled by connect.

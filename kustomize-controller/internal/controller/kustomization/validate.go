@@ -44,7 +44,6 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 	weir := ptr.Deref(spec.Weir, kustomizev1.WeirSpec{})
 	set := map[string]bool{
 		"spec.decryption":       spec.Decryption != nil,
-		"spec.kubeConfig":       spec.KubeConfig != nil,
 		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
 		"spec.ignore":           len(spec.Ignore) > 0,
 		"spec.dependsOn[].readyExpr": slices.ContainsFunc(spec.DependsOn, func(d dependency) bool {
