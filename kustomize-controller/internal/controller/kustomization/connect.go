@@ -79,7 +79,8 @@ func (m *memory) follow(target *cluster.Cluster) {
 	key, epoch := target.Key(), target.Epoch()
 	switch {
 	case m.cluster != key:
-		*m = memory{cluster: key, epoch: epoch}
+		// What was read counts until something takes its place.
+		*m = memory{cluster: key, epoch: epoch, reads: m.reads}
 	case m.epoch != epoch:
 		m.epoch, m.retryAt = epoch, time.Time{}
 	}
