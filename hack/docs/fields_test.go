@@ -115,6 +115,7 @@ func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
 		"UnsupportedFieldReason":        kustomizev1.UnsupportedFieldReason,
 		"DependencyCycleReason":         kustomizev1.DependencyCycleReason,
 		"InventoryTooLargeReason":       kustomizev1.InventoryTooLargeReason,
+		"InvalidIgnoreRuleReason":       kustomizev1.InvalidIgnoreRuleReason,
 		"FieldContestedReason":          kustomizev1.FieldContestedReason,
 		"DriftCorrectedReason":          kustomizev1.DriftCorrectedReason,
 		"DriftDetectedReason":           kustomizev1.DriftDetectedReason,

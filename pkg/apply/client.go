@@ -48,8 +48,9 @@ func (c *Client) resource(gvk schema.GroupVersionKind, namespace string) (dynami
 	return resource.Namespace(namespace), nil
 }
 
-// apply sends the object, for real or to see what would become of it.
-func (c *Client) apply(ctx context.Context, d *Desired, dryRun bool) (*unstructured.Unstructured, error) {
+// send applies data, which is the object or what of it is to be applied, for
+// real or to see what would become of it.
+func (c *Client) send(ctx context.Context, d *Desired, data []byte, dryRun bool) (*unstructured.Unstructured, error) {
 	resource, err := c.resource(d.GVK, d.Ref.Namespace)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (c *Client) apply(ctx context.Context, d *Desired, dryRun bool) (*unstructu
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
-	return resource.Patch(ctx, d.Ref.Name, types.ApplyPatchType, d.data, options)
+	return resource.Patch(ctx, d.Ref.Name, types.ApplyPatchType, data, options)
 }
 
 // Get reads a live object.
@@ -94,16 +95,16 @@ func (c *Client) deleteObject(ctx context.Context, live *unstructured.Unstructur
 	})
 }
 
-// patchMetadata sends JSON patches for managed fields, labels and annotations.
-func (c *Client) patchMetadata(ctx context.Context, live *unstructured.Unstructured, patches []ssa.JSONPatch) error {
+// patchMetadata sends JSON patches for managed fields, labels and annotations,
+// and returns the patched object.
+func (c *Client) patchMetadata(ctx context.Context, live *unstructured.Unstructured, patches []ssa.JSONPatch) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(patches)
 	if err != nil {
-		return fmt.Errorf("encode the patch of %s: %w", inventory.RefOf(live), err)
+		return nil, fmt.Errorf("encode the patch of %s: %w", inventory.RefOf(live), err)
 	}
 	resource, err := c.resource(live.GroupVersionKind(), live.GetNamespace())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = resource.Patch(ctx, live.GetName(), types.JSONPatchType, data, metav1.PatchOptions{FieldManager: c.Manager})
-	return err
+	return resource.Patch(ctx, live.GetName(), types.JSONPatchType, data, metav1.PatchOptions{FieldManager: c.Manager})
 }

@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/weir-gitops/weir/pkg/apply/diff"
+	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/health"
 )
 
 // A path that was put back against the same manager this often within the
@@ -35,13 +37,40 @@ func (c Contender) String() string {
 	return c.Path + " set by " + c.Manager
 }
 
+// ours tells which fields of an object our own applies claim.
+type ours func(obj *unstructured.Unstructured) *fieldpath.Set
+
+// ours leaves out what is left to others: whoever sets that is nobody's
+// contender.
+func (e *Engine) ours(set *Set, d *Desired) ours {
+	self := e.config.Watch.Managers.Self
+	return func(obj *unstructured.Unstructured) *fieldpath.Set {
+		fields, tree := claimed(obj, self), exemption.NewTree(e.left(set, d, obj, health.InQueue(obj)))
+		if tree == nil {
+			return fields
+		}
+		return without(fields, func(path fieldpath.Path) bool { return tree.Covers(path, obj.Object) })
+	}
+}
+
+// without returns the fields of a set that are not to go.
+func without(fields *fieldpath.Set, goes func(fieldpath.Path) bool) *fieldpath.Set {
+	kept := fieldpath.NewSet()
+	fields.Iterate(func(path fieldpath.Path) {
+		if !goes(path) {
+			kept.Insert(path.Copy())
+		}
+	})
+	return kept
+}
+
 // standing returns the contested paths, if nothing but contested paths has
 // drifted. As soon as another path has, the object is put back as a whole.
-func (c *contest) standing(live *unstructured.Unstructured, self string, now time.Time) []Contender {
+func (c *contest) standing(live *unstructured.Unstructured, ours ours, now time.Time) []Contender {
 	if c.fields == nil {
 		return nil
 	}
-	lost := contenders(c.fields, live, self)
+	lost := contenders(c.fields, live, ours)
 	for _, l := range lost {
 		if len(recent(c.reverts[l], now)) < contestReverts {
 			return nil
@@ -51,9 +80,9 @@ func (c *contest) standing(live *unstructured.Unstructured, self string, now tim
 }
 
 // revert notes what an apply has put back, and returns it.
-func (c *contest) revert(live, result *unstructured.Unstructured, self string, now time.Time) []Contender {
-	c.fields = claimed(result, self)
-	lost := contenders(c.fields, live, self)
+func (c *contest) revert(live, result *unstructured.Unstructured, ours ours, now time.Time) []Contender {
+	c.fields = ours(result)
+	lost := contenders(c.fields, live, ours)
 	if c.reverts == nil {
 		c.reverts = map[Contender][]time.Time{}
 	}
@@ -79,20 +108,19 @@ func recent(times []time.Time, now time.Time) []time.Time {
 
 // contenders returns the paths that we claim and no longer own in the live
 // object, each with its owner.
-func contenders(ours *fieldpath.Set, live *unstructured.Unstructured, self string) []Contender {
-	lost := ours.Difference(claimed(live, self)).Leaves()
-	others := map[string]*fieldpath.Set{}
-	for _, entry := range live.GetManagedFields() {
-		if entry.Manager != self || entry.Operation != metav1.ManagedFieldsOperationApply {
-			others[entry.Manager] = diff.Claims(entry)
-		}
+func contenders(fields *fieldpath.Set, live *unstructured.Unstructured, ours ours) []Contender {
+	lost := fields.Difference(ours(live)).Leaves()
+	entries := live.GetManagedFields()
+	others := make([]*fieldpath.Set, len(entries))
+	for i, entry := range entries {
+		others[i] = diff.Claims(entry)
 	}
 	var out []Contender
 	lost.Iterate(func(path fieldpath.Path) {
 		contender := Contender{Path: path.String()}
-		for manager, fields := range others {
-			if fields.Has(path) {
-				contender.Manager = manager
+		for i, entry := range entries {
+			if others[i].Has(path) {
+				contender.Manager = entry.Manager
 			}
 		}
 		out = append(out, contender)

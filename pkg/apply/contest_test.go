@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // ownedBy returns an object whose fields, such as "f:data/f:a", belong to
@@ -71,10 +72,10 @@ func TestContest(t *testing.T) {
 				if i > 0 {
 					now = now.Add(reverting)
 				}
-				c.revert(live, ours, manager, now)
+				c.revert(live, ours, byManager, now)
 			}
 			now = now.Add(tc.after)
-			if diff := cmp.Diff(tc.want, c.standing(tc.live, manager, now)); diff != "" {
+			if diff := cmp.Diff(tc.want, c.standing(tc.live, byManager, now)); diff != "" {
 				t.Errorf("standing (-want +got):\n%s", diff)
 			}
 			if got := c.settled(now); got != tc.settled {
@@ -95,7 +96,7 @@ func repeat(obj *unstructured.Unstructured, times int) []*unstructured.Unstructu
 func TestRevertTellsWhoChangedWhat(t *testing.T) {
 	c := &contest{}
 	live := ownedBy(map[string][]string{manager: {"b"}, "editor": {"a"}, "stranger": {"z"}})
-	got := c.revert(live, ownedBy(map[string][]string{manager: {"a", "b", "c"}}), manager, time.Now())
+	got := c.revert(live, ownedBy(map[string][]string{manager: {"a", "b", "c"}}), byManager, time.Now())
 	want := []string{".data.a set by editor", ".data.c removed"}
 	var texts []string
 	for _, contender := range got {
@@ -105,3 +106,5 @@ func TestRevertTellsWhoChangedWhat(t *testing.T) {
 		t.Errorf("contenders (-want +got):\n%s", diff)
 	}
 }
+
+func byManager(obj *unstructured.Unstructured) *fieldpath.Set { return claimed(obj, manager) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -51,7 +52,7 @@ func (e *Engine) Drifted(ctx context.Context, set *Set, client *Client) ([]inven
 		if m.skipped {
 			continue
 		}
-		record, err := e.lookup(ctx, client, m.desired.Ref, m.desired.GVK)
+		record, err := e.lookup(ctx, client, set, &m.desired)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +86,7 @@ func (e *Engine) Correct(ctx context.Context, set *Set, drifted []inventory.Ref,
 }
 
 func (e *Engine) correct(ctx context.Context, set *Set, m *member, opts Options, drift *Drift) error {
-	ref, managers := m.desired.Ref, e.config.Watch.Managers
+	ref := m.desired.Ref
 	live, err := opts.Client.Get(ctx, ref, m.desired.GVK.Version)
 	gone := apierrors.IsNotFound(err)
 	if err != nil && !gone {
@@ -95,17 +96,33 @@ func (e *Engine) correct(ctx context.Context, set *Set, m *member, opts Options,
 	if e.spared(set, m, live, gone, now, opts, drift) {
 		return nil
 	}
-	result, err := e.reapply(ctx, m, live, gone, opts)
+	if gone {
+		live = nil
+	}
+	result, err := e.reapply(ctx, set, m, live, opts)
 	if err != nil {
 		return err
 	}
 	correction := Correction{Ref: ref, Created: gone}
 	if !gone {
-		correction.Contenders = m.contest.revert(live, result, managers.Self, now)
+		correction.Contenders = m.contest.revert(live, result, e.ours(set, &m.desired), now)
 	}
-	set.put(&m.desired, watch.Fingerprint(result, managers), false)
-	drift.Corrected = append(drift.Corrected, correction)
+	set.put(&m.desired, e.pool.Record(result).Owned, false)
+	if gone || !alike(live, result) {
+		drift.Corrected = append(drift.Corrected, correction)
+	}
 	return nil
+}
+
+// alike reports whether two states of an object differ in nothing but whose
+// fields they are.
+func alike(a, b *unstructured.Unstructured) bool {
+	a, b = a.DeepCopy(), b.DeepCopy()
+	for _, obj := range []*unstructured.Unstructured{a, b} {
+		obj.SetManagedFields(nil)
+		obj.SetResourceVersion("")
+	}
+	return equality.Semantic.DeepEqual(a.Object, b.Object)
 }
 
 // spared reports whether a member is not to be applied again, having looked at
@@ -124,7 +141,7 @@ func (e *Engine) spared(set *Set, m *member, live *unstructured.Unstructured, go
 	case gone || opts.Insist:
 		return false
 	}
-	contested := m.contest.standing(live, e.config.Watch.Managers.Self, now)
+	contested := m.contest.standing(live, e.ours(set, &m.desired), now)
 	for _, c := range contested {
 		drift.Contested = append(drift.Contested, Contested{ref, c})
 	}
@@ -132,20 +149,21 @@ func (e *Engine) spared(set *Set, m *member, live *unstructured.Unstructured, go
 }
 
 // reapply sends the desired state of a member again, recreating the object
-// where its policy asks for that.
-func (e *Engine) reapply(ctx context.Context, m *member, live *unstructured.Unstructured, gone bool, opts Options) (*unstructured.Unstructured, error) {
+// where its policy asks for that. The live object is nil if there is none.
+func (e *Engine) reapply(ctx context.Context, set *Set, m *member, live *unstructured.Unstructured, opts Options) (*unstructured.Unstructured, error) {
 	ref, version := m.desired.Ref, m.desired.GVK.Version
-	if !gone && m.desired.Policy != Merge && needsCleanup(live, e.config.Watch.Managers) {
-		if err := opts.Client.cleanUp(ctx, ref, version, e.config.Watch.Managers); err != nil {
+	if live != nil && m.desired.Policy != Merge && !watch.HasMark(live, e.config.Keys.merge()...) && e.needsCleanup(live, set) {
+		var err error
+		if live, err = e.cleanUp(ctx, opts.Client, set, &m.desired); err != nil {
 			return nil, err
 		}
 	}
-	result, err := opts.Client.apply(ctx, &m.desired, false)
-	if err != nil && (m.desired.Force || opts.Force) && immutable(err) {
+	result, err := e.send(ctx, opts.Client, set, &m.desired, live)
+	if err != nil && immutable(err) && (m.desired.Force || opts.Force || live != nil && watch.HasMark(live, e.config.Keys.force()...)) {
 		if err := opts.Client.remove(ctx, ref, version, opts.StageTimeout); err != nil {
 			return nil, err
 		}
-		result, err = opts.Client.apply(ctx, &m.desired, false)
+		result, err = e.send(ctx, opts.Client, set, &m.desired, nil)
 	}
 	if err != nil {
 		return nil, &ObjectError{Ref: ref, Doing: "apply", Origin: m.desired.Origin, Err: err}

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -65,7 +66,8 @@ func NewEngine(ctx context.Context, config Config) *Engine {
 		sets:    map[types.NamespacedName]*Set{},
 		targets: map[inventory.Ref]map[types.NamespacedName]struct{}{},
 	}
-	config.Watch.Leave = config.Keys.Reconcile
+	config.Watch.Leave, config.Watch.Merge = config.Keys.leave(), config.Keys.merge()
+	config.Watch.Rules = e.rules
 	config.Watch.Changed = e.changed
 	e.pool = watch.NewPool(ctx, config.Watch)
 	return e
@@ -82,6 +84,17 @@ func (e *Engine) Set(owner types.NamespacedName, uid types.UID) *Set {
 		e.sets[owner] = set
 	}
 	return set
+}
+
+// rules returns the exemptions of an owner.
+func (e *Engine) rules(owner types.NamespacedName) *exemption.Rules {
+	e.mu.Lock()
+	set := e.sets[owner]
+	e.mu.Unlock()
+	if set == nil {
+		return nil
+	}
+	return set.Rules()
 }
 
 // Forget ends the watches of an owner and drops its set.

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"github.com/fluxcd/pkg/ssa/normalize"
 	ssautils "github.com/fluxcd/pkg/ssa/utils"
@@ -64,8 +63,10 @@ type Desired struct {
 	// errors about it. It is empty if that is not known; Prepare leaves it so.
 	Origin string
 
-	data  []byte
-	stage stage
+	// suspends is set if the object has a field that Kueue would set.
+	suspends bool
+	data     []byte
+	stage    stage
 }
 
 // Prepare normalises objects, marks them with the owner's labels and sorts
@@ -113,32 +114,42 @@ func prepare(obj *unstructured.Unstructured, ref inventory.Ref, owner types.Name
 		Object: obj,
 		Digest: hex.EncodeToString(sum[:]),
 		Policy: policyOf(obj, keys.Policy),
-		Force:  keys.Force != "" && has(obj, keys.Force, "enabled"),
-		Left:   keys.Reconcile != "" && has(obj, keys.Reconcile, "disabled"),
-		data:   data,
-		stage:  stageOf(obj.GroupVersionKind().GroupKind()),
+		Force:  watch.HasMark(obj, keys.force()...),
+		Left:   watch.HasMark(obj, keys.leave()...),
+
+		suspends: hasAny(obj, suspends),
+		data:     data,
+		stage:    stageOf(obj.GroupVersionKind().GroupKind()),
 	}, nil
 }
 
 func policyOf(obj *unstructured.Unstructured, key string) Policy {
 	switch {
-	case key == "":
-		return Override
-	case has(obj, key, "Merge"):
+	case watch.HasMark(obj, watch.Mark{Key: key, Value: "Merge"}):
 		return Merge
-	case has(obj, key, "IfNotPresent"):
+	case watch.HasMark(obj, watch.Mark{Key: key, Value: "IfNotPresent"}):
 		return IfNotPresent
-	case has(obj, key, "Ignore"):
+	case watch.HasMark(obj, watch.Mark{Key: key, Value: "Ignore"}):
 		return Ignore
 	}
 	return Override
 }
 
-// has reports whether a label or annotation has the value, in any case of
-// letters.
-func has(obj *unstructured.Unstructured, key, value string) bool {
-	return strings.EqualFold(obj.GetLabels()[key], value) || strings.EqualFold(obj.GetAnnotations()[key], value)
+// leave are the marks of an object that is neither applied nor pruned.
+func (k Keys) leave() []watch.Mark {
+	return []watch.Mark{{Key: k.Reconcile, Value: "disabled"}, {Key: k.Policy, Value: "Ignore"}}
 }
+
+// keep are the marks of an object that is not pruned.
+func (k Keys) keep() []watch.Mark {
+	return append(k.leave(), watch.Mark{Key: k.Prune, Value: "disabled"})
+}
+
+// merge are the marks of an object on which others keep what they claim.
+func (k Keys) merge() []watch.Mark { return []watch.Mark{{Key: k.Policy, Value: "Merge"}} }
+
+// force are the marks of an object that may be deleted and created anew.
+func (k Keys) force() []watch.Mark { return []watch.Mark{{Key: k.Force, Value: "enabled"}} }
 
 func keyOf(ref inventory.Ref) types.NamespacedName {
 	return types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}

@@ -6,7 +6,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -16,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
@@ -48,6 +46,9 @@ type step struct {
 	// cleanup is set if the live object has claims or marks to be removed
 	// before it is applied.
 	cleanup bool
+	// live is the object as it was read, if fields of it may have to be left
+	// to others.
+	live *unstructured.Unstructured
 	// owned is the fingerprint of the outcome, as far as it is known.
 	owned watch.Owned
 }
@@ -122,14 +123,24 @@ func (p *planner) judgeAll(ctx context.Context, steps []*step) []error {
 
 // judge decides on one step, with a dry-run if what is known does not do.
 func (p *planner) judge(ctx context.Context, s *step) error {
-	record, err := p.engine.lookup(ctx, p.client, s.Ref, s.GVK)
+	record, err := p.engine.lookup(ctx, p.client, p.set, s.Desired)
 	if err != nil && !meta.IsNoMatchError(err) {
 		return &ObjectError{Ref: s.Ref, Doing: "read", Origin: s.Origin, Err: err}
 	}
 	if p.known(s, record) {
 		return nil
 	}
-	result, err := p.client.apply(ctx, s.Desired, true)
+	if s.live, err = p.engine.readForLeave(ctx, p.client, p.set, s.Desired); err != nil {
+		return err
+	}
+	data, err := p.engine.sendable(p.set, s.Desired, s.live, true)
+	if err != nil {
+		return err
+	}
+	if s.live != nil {
+		record = p.engine.pool.Record(s.live) // what was sent is made of this one
+	}
+	result, err := p.client.send(ctx, s.Desired, data, true)
 	if err != nil {
 		return p.refused(ctx, s, err)
 	}
@@ -170,12 +181,11 @@ func (p *planner) compare(s *step, record *watch.Record, result *unstructured.Un
 	case s.Policy == IfNotPresent:
 		s.action = Skipped
 		return
-	case s.Policy != Merge:
-		s.cleanup = needsCleanup(result, p.engine.config.Watch.Managers)
+	case s.Policy != Merge && !outcome.Merges:
+		s.cleanup = p.engine.needsCleanup(result, p.set)
 	}
 	s.action, s.owned = Configured, outcome.Owned
-	if record != nil && !s.cleanup && record.Owned.Fields == outcome.Owned.Fields &&
-		(record.Owned.Replicas == outcome.Owned.Replicas || p.engine.scaled(s.Ref)) {
+	if record != nil && !s.cleanup && same(record.Owned, outcome.Owned, p.engine.scaled(s.Ref)) {
 		s.action, s.owned = Unchanged, record.Owned
 	}
 }
@@ -199,7 +209,7 @@ func (p *planner) refused(ctx context.Context, s *step, err error) error {
 		s.action = Deferred
 		return nil
 	}
-	if (s.Force || p.opts.Force) && immutable(err) {
+	if immutable(err) && (s.Force || p.opts.Force || p.engine.asksForce(ctx, p.client, s.Desired)) {
 		if cause := p.client.creatable(ctx, s.Desired); cause != nil {
 			return &ObjectError{Ref: s.Ref, Doing: "dry-run", Origin: s.Origin, Err: cause}
 		}
@@ -207,6 +217,12 @@ func (p *planner) refused(ctx context.Context, s *step, err error) error {
 		return nil
 	}
 	return &ObjectError{Ref: s.Ref, Doing: "dry-run", Origin: s.Origin, Err: err}
+}
+
+// asksForce reports whether the live object asks to be recreated.
+func (e *Engine) asksForce(ctx context.Context, client *Client, d *Desired) bool {
+	live, err := client.Get(ctx, d.Ref, d.GVK.Version)
+	return err == nil && watch.HasMark(live, e.config.Keys.force()...)
 }
 
 // comesLater reports whether err is only that an earlier stage of this very
@@ -247,20 +263,4 @@ func definedKind(obj *unstructured.Unstructured) (schema.GroupKind, bool) {
 	group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
 	return schema.GroupKind{Group: group, Kind: kind}, kind != ""
-}
-
-// lookup returns the record of a live object, or nil if it does not exist or
-// is not ours. Kinds that may not be watched are read under the tenant.
-func (e *Engine) lookup(ctx context.Context, client *Client, ref inventory.Ref, gvk schema.GroupVersionKind) (*watch.Record, error) {
-	if e.pool.Watching(gvk) {
-		return e.pool.Get(gvk, keyOf(ref)), nil
-	}
-	live, err := client.Get(ctx, ref, gvk.Version)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", ref, err)
-	}
-	return e.pool.Record(live), nil
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/watch"
 )
 
 // PruneOptions of one prune.
@@ -74,9 +75,9 @@ func (e *Engine) prune(ctx context.Context, ref inventory.Ref, version string, o
 	if err != nil {
 		return false, &ObjectError{Ref: ref, Doing: "delete", Err: err}
 	}
-	labels, keys := live.GetLabels(), e.config.Keys
+	labels := live.GetLabels()
 	mine := labels[e.config.Watch.Labels.Name] == opts.Owner.Name && labels[e.config.Watch.Labels.Namespace] == opts.Owner.Namespace
-	keep := has(live, keys.Prune, "disabled") || has(live, keys.Reconcile, "disabled") || has(live, keys.Policy, "Ignore")
+	keep := watch.HasMark(live, e.config.Keys.keep()...)
 	if !mine || keep || live.GetDeletionTimestamp() != nil {
 		return false, nil
 	}

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/yaml"
 
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/testkit"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -61,6 +62,8 @@ type rig struct {
 
 	mu       sync.Mutex
 	requests []string
+	// before is called before a request is sent.
+	before func(line string)
 }
 
 // newRig starts an engine for an owner in a namespace of its own.
@@ -119,17 +122,29 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
+// exempt has fields left to others from now on.
+func (r *rig) exempt(rules ...exemption.Rule) {
+	r.Helper()
+	compiled, err := exemption.Compile(rules)
+	r.must(err)
+	r.set.Exempt(compiled)
+}
+
 func (r *rig) count(req *http.Request) {
 	if req.URL.Query().Get("watch") != "" || strings.HasPrefix(req.URL.Path, "/api") && strings.Count(req.URL.Path, "/") < 4 {
 		return // watches, discovery and lists of a kind
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	line := req.Method + " " + req.URL.Path
 	if req.URL.Query().Get("dryRun") != "" {
 		line += " dry-run"
 	}
+	r.mu.Lock()
 	r.requests = append(r.requests, line)
+	before := r.before
+	r.mu.Unlock()
+	if before != nil {
+		before(line)
+	}
 }
 
 // sent returns the requests since it was last asked.

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -21,6 +23,7 @@ import (
 type Set struct {
 	owner types.NamespacedName
 	uid   types.UID
+	rules atomic.Pointer[exemption.Rules]
 
 	mu      sync.Mutex
 	busy    bool
@@ -49,6 +52,14 @@ type contest struct {
 	// reverts of each path against each manager.
 	reverts map[Contender][]time.Time
 }
+
+// Exempt sets which fields of the owner's objects are left to others. It comes
+// before Watch and Apply; what was applied under other rules is looked at again
+// by then.
+func (s *Set) Exempt(rules *exemption.Rules) { s.rules.Store(rules) }
+
+// Rules returns what Exempt has set.
+func (s *Set) Rules() *exemption.Rules { return s.rules.Load() }
 
 // Known reports whether anything was applied in this process.
 func (s *Set) Known() bool {
@@ -143,7 +154,16 @@ func (m *member) matches(record *watch.Record, scaled bool) bool {
 	if record.Left || record.Deleting {
 		return true
 	}
-	return record.Owned.Fields == m.owned.Fields && (scaled || record.Owned.Replicas == m.owned.Replicas)
+	return same(record.Owned, m.owned, scaled)
+}
+
+// same compares what is ours of two objects. The replicas of a scaled one are
+// not.
+func same(a, b watch.Owned, scaled bool) bool {
+	if scaled {
+		a.Replicas = b.Replicas
+	}
+	return a == b
 }
 
 // unchanged reports whether d is what was last applied and the live object

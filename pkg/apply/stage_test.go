@@ -94,7 +94,7 @@ func TestPrepare(t *testing.T) {
 		"nothing asked":      {nil, Override, false, false},
 		"merge":              {map[string]string{testKeys.Policy: "merge"}, Merge, false, false},
 		"if not present":     {map[string]string{testKeys.Policy: "IfNotPresent"}, IfNotPresent, false, false},
-		"ignore":             {map[string]string{testKeys.Policy: "Ignore"}, Ignore, false, false},
+		"ignore":             {map[string]string{testKeys.Policy: "Ignore"}, Ignore, false, true},
 		"policy unheard of":  {map[string]string{testKeys.Policy: "Whatever"}, Override, false, false},
 		"force":              {map[string]string{testKeys.Force: "Enabled"}, Override, true, false},
 		"force, disabled":    {map[string]string{testKeys.Force: "disabled"}, Override, false, false},

@@ -11,8 +11,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/apply/diff"
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
@@ -27,28 +29,28 @@ var (
 	legacyLabels = []string{"fluxcd.io/sync-gc-mark"}
 )
 
-// TakeOver are the managers whose fields become ours: kubectl in all its
-// guises, what was there before the first apply, and our own updates. More
-// names are taken over with both operations.
+// TakeOver are the managers whose fields become ours, by the beginnings of
+// their names: kubectl in all its guises, what was there before the first apply,
+// and our own updates. More names are taken over with both operations.
 func TakeOver(self string, more ...string) []watch.Manager {
 	managers := []watch.Manager{
 		{Prefix: "kubectl", Operation: metav1.ManagedFieldsOperationApply},
 		{Prefix: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate},
 		{Prefix: "before-first-apply", Operation: metav1.ManagedFieldsOperationUpdate},
-		{Prefix: self, Exact: true, Operation: metav1.ManagedFieldsOperationUpdate},
+		{Prefix: self, Operation: metav1.ManagedFieldsOperationUpdate},
 	}
 	for _, name := range more {
 		managers = append(managers,
-			watch.Manager{Prefix: name, Exact: true, Operation: metav1.ManagedFieldsOperationApply},
-			watch.Manager{Prefix: name, Exact: true, Operation: metav1.ManagedFieldsOperationUpdate})
+			watch.Manager{Prefix: name, Operation: metav1.ManagedFieldsOperationApply},
+			watch.Manager{Prefix: name, Operation: metav1.ManagedFieldsOperationUpdate})
 	}
 	return managers
 }
 
 // needsCleanup reports whether a live object has claims to take over, or marks
 // of earlier tools.
-func needsCleanup(obj *unstructured.Unstructured, managers watch.Managers) bool {
-	return watch.HasClaims(obj, managers) || len(legacyMarks(obj)) > 0
+func (e *Engine) needsCleanup(obj *unstructured.Unstructured, set *Set) bool {
+	return watch.HasClaims(obj, e.config.Watch.Managers, e.exempt(obj, set)) || len(legacyMarks(obj)) > 0
 }
 
 func legacyMarks(obj *unstructured.Unstructured) []ssa.JSONPatch {
@@ -56,30 +58,72 @@ func legacyMarks(obj *unstructured.Unstructured) []ssa.JSONPatch {
 }
 
 // cleanUp makes the claims of other managers ours and removes the marks, so
-// that the apply which follows decides about every field.
-func (c *Client) cleanUp(ctx context.Context, ref inventory.Ref, version string, managers watch.Managers) error {
-	live, err := c.Get(ctx, ref, version)
+// that the apply which follows decides about every field. It returns the object
+// as it is then, nil if there is none.
+func (e *Engine) cleanUp(ctx context.Context, client *Client, set *Set, d *Desired) (*unstructured.Unstructured, error) {
+	live, err := client.Get(ctx, d.Ref, d.GVK.Version)
 	if apierrors.IsNotFound(err) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return &ObjectError{Ref: ref, Doing: "read", Err: err}
+		return nil, &ObjectError{Ref: d.Ref, Doing: "read", Err: err}
 	}
-	patches := legacyMarks(live)
-	if watch.HasClaims(live, managers) {
-		takeOver, err := ssa.PatchReplaceFieldsManagers(live, fieldManagers(managers.TakeOver), managers.Self)
+	patches, exempt := legacyMarks(live), e.exempt(live, set)
+	if watch.HasClaims(live, e.config.Watch.Managers, exempt) {
+		takeOver, err := takeOverPatch(live, e.config.Watch.Managers, exempt)
 		if err != nil {
-			return &ObjectError{Ref: ref, Doing: "takeover", Err: err}
+			return nil, &ObjectError{Ref: d.Ref, Doing: "takeover", Err: err}
 		}
 		patches = append(patches, takeOver...)
 	}
 	if len(patches) == 0 {
-		return nil
+		return live, nil
 	}
-	if err := c.patchMetadata(ctx, live, patches); err != nil {
-		return &ObjectError{Ref: ref, Doing: "takeover", Err: err}
+	if live, err = client.patchMetadata(ctx, live, patches); err != nil {
+		return nil, &ObjectError{Ref: d.Ref, Doing: "takeover", Err: err}
 	}
-	return nil
+	return live, nil
+}
+
+// takeOverPatch hands the claims of other managers to us, but for those on
+// fields that are left to them.
+func takeOverPatch(live *unstructured.Unstructured, managers watch.Managers, exempt *exemption.Tree) ([]ssa.JSONPatch, error) {
+	var kept []metav1.ManagedFieldsEntry
+	goes := live.DeepCopy()
+	entries := goes.GetManagedFields()
+	for i, entry := range entries {
+		if !managers.TakesOver(entry) {
+			continue
+		}
+		stays := watch.Spared(live, diff.Claims(entry), exempt)
+		if stays.Empty() {
+			continue
+		}
+		mine := entry
+		var err error
+		if mine.FieldsV1, err = encodeFields(stays); err != nil {
+			return nil, err
+		}
+		if entries[i].FieldsV1, err = encodeFields(diff.Claims(entry).Difference(stays)); err != nil {
+			return nil, err
+		}
+		kept = append(kept, mine)
+	}
+	goes.SetManagedFields(entries)
+	patches, err := ssa.PatchReplaceFieldsManagers(goes, fieldManagers(managers.TakeOver), managers.Self)
+	if err != nil || len(patches) == 0 {
+		return nil, err
+	}
+	patches[0].Value = append(patches[0].Value, kept...)
+	return patches, nil
+}
+
+func encodeFields(fields *fieldpath.Set) (*metav1.FieldsV1, error) {
+	data, err := fields.ToJSON()
+	if err != nil {
+		return nil, err
+	}
+	return metav1.NewFieldsV1(string(data)), nil
 }
 
 func fieldManagers(managers []watch.Manager) []ssa.FieldManager {

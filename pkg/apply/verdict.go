@@ -103,7 +103,7 @@ func (e *Engine) Health(ctx context.Context, set *Set, client *Client, members b
 			if m.skipped {
 				continue
 			}
-			ailing, scaling, err := e.memberHealth(ctx, m, client)
+			ailing, scaling, err := e.memberHealth(ctx, set, m, client)
 			if err != nil {
 				return verdict, err
 			}
@@ -122,8 +122,8 @@ func (e *Engine) Health(ctx context.Context, set *Set, client *Client, members b
 
 // memberHealth judges a member by a record that is no older than its last
 // apply. A watch that lags behind must not pass old health off as new.
-func (e *Engine) memberHealth(ctx context.Context, m *member, client *Client) (Ailing, bool, error) {
-	record, err := e.lookup(ctx, client, m.desired.Ref, m.desired.GVK)
+func (e *Engine) memberHealth(ctx context.Context, set *Set, m *member, client *Client) (Ailing, bool, error) {
+	record, err := e.lookup(ctx, client, set, &m.desired)
 	if err != nil {
 		return Ailing{}, false, err
 	}
@@ -149,13 +149,13 @@ func (e *Engine) targetHealth(ctx context.Context, set *Set, client *Client, tar
 		if m.skipped && m.desired.Left {
 			return Ailing{Ref: ref, Health: health.Result{Status: health.Current}}, nil
 		}
-		judged, _, err := e.memberHealth(ctx, m, client)
+		judged, _, err := e.memberHealth(ctx, set, m, client)
 		return judged, err
 	}
 	record := e.pool.GetTarget(target)
 	if record == nil && e.pool.RefusedTarget(target) != nil {
 		var err error
-		if record, err = e.lookup(ctx, client, ref, target.GVK); err != nil {
+		if record, err = e.lookup(ctx, client, set, &Desired{Ref: ref, GVK: target.GVK}); err != nil {
 			return Ailing{}, err
 		}
 	}

@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
-	"github.com/weir-gitops/weir/pkg/watch"
 )
 
 // Options of one apply.
@@ -169,19 +168,24 @@ func (w *writer) write(ctx context.Context, s *step) error {
 		if err := w.client.remove(ctx, s.Ref, s.GVK.Version, w.opts.StageTimeout); err != nil {
 			return err
 		}
+		s.live = nil
 	case Created, Deferred: // nothing is in the way
 	case Configured:
 		if s.cleanup {
-			if err := w.client.cleanUp(ctx, s.Ref, s.GVK.Version, w.engine.config.Watch.Managers); err != nil {
+			live, err := w.engine.cleanUp(ctx, w.client, w.set, s.Desired)
+			if err != nil {
 				return err
+			}
+			if s.live != nil {
+				s.live = live
 			}
 		}
 	}
-	result, err := w.client.apply(ctx, s.Desired, false)
+	result, err := w.engine.send(ctx, w.client, w.set, s.Desired, s.live)
 	if err != nil {
 		return &ObjectError{Ref: s.Ref, Doing: "apply", Origin: s.Origin, Err: err}
 	}
-	w.set.put(s.Desired, watch.Fingerprint(result, w.engine.config.Watch.Managers), false)
+	w.set.put(s.Desired, w.engine.pool.Record(result).Owned, false)
 	return nil
 }
 

@@ -10,7 +10,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/health"
 )
 
@@ -68,13 +70,39 @@ func managedFields(obj *unstructured.Unstructured) iter.Seq[fieldsEntry] {
 
 // HasClaims reports whether a manager that is to be taken over claims fields
 // of obj beyond those that are left alone.
-func HasClaims(obj *unstructured.Unstructured, managers Managers) bool {
+func HasClaims(obj *unstructured.Unstructured, managers Managers, exempt *exemption.Tree) bool {
 	w := &walker{queued: health.InQueue(obj)}
-	w.fields.SetSeed(seed)
 	for entry := range managedFields(obj) {
-		if !entry.isApplyOf(managers.Self) && entry.matchesAny(managers.TakeOver) && w.writeClaims(entry.fields, "") {
+		if !entry.isApplyOf(managers.Self) && entry.matchesAny(managers.TakeOver) && w.claimsMore(entry.fields, obj.Object, "", exempt) {
 			return true
 		}
 	}
 	return false
+}
+
+// TakesOver reports whether the fields of an entry are to become ours.
+func (m Managers) TakesOver(entry metav1.ManagedFieldsEntry) bool {
+	e := fieldsEntry{manager: entry.Manager, operation: string(entry.Operation), subresource: entry.Subresource}
+	return !e.isApplyOf(m.Self) && e.matchesAny(m.TakeOver)
+}
+
+// Spared returns what of the claims of a manager that is taken over stays with
+// it: the fields that HasClaims does not count, and the existence of what they
+// are in.
+func Spared(obj *unstructured.Unstructured, fields *fieldpath.Set, exempt *exemption.Tree) *fieldpath.Set {
+	pointers := []exemption.Pointer{exemption.Of("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")}
+	if health.InQueue(obj) {
+		pointers = append(pointers, exemption.Of("spec", "suspend"), exemption.Of("spec", "runPolicy", "suspend"))
+	}
+	always, spared := exemption.NewTree(pointers), fieldpath.NewSet()
+	fields.Iterate(func(path fieldpath.Path) {
+		if always.Covers(path, obj.Object) || exempt.Covers(path, obj.Object) {
+			for i := range path {
+				if above := path[:i+1]; fields.Has(above) {
+					spared.Insert(above.Copy())
+				}
+			}
+		}
+	})
+	return spared
 }

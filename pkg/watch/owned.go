@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/health"
 )
 
@@ -31,6 +32,9 @@ type Managers struct {
 // take over from. Two objects with equal fingerprints need no apply.
 // Fingerprints hold within one process only.
 type Owned struct {
+	// Rules is the version of the exemptions that were left out. Fingerprints
+	// under different rules say nothing about each other.
+	Rules uint64
 	// Fields covers all but the replicas.
 	Fields uint64
 	// Replicas covers spec.replicas, apart because an autoscaler may have
@@ -51,18 +55,18 @@ const (
 var seed = maphash.MakeSeed()
 
 // Fingerprint computes the owned hash of a live object. It is left alone by
-// what others may rightfully change: kubectl's restartedAt, and the suspend
-// field of objects in a Kueue queue.
-func Fingerprint(obj *unstructured.Unstructured, managers Managers) Owned {
+// what others may rightfully change: kubectl's restartedAt, the suspend field
+// of objects in a Kueue queue, and what exempt holds.
+func Fingerprint(obj *unstructured.Unstructured, managers Managers, exempt *exemption.Tree) Owned {
 	w := &walker{queued: health.InQueue(obj)}
 	w.fields.SetSeed(seed)
 	w.replicas.SetSeed(seed)
 	for entry := range managedFields(obj) {
 		switch {
 		case entry.isApplyOf(managers.Self):
-			w.walk(entry.fields, obj.Object, "")
+			w.walk(entry.fields, obj.Object, "", exempt)
 		case entry.matchesAny(managers.TakeOver):
-			w.claims(entry)
+			w.claims(entry, obj.Object, exempt)
 		}
 	}
 	return Owned{Fields: w.fields.Sum64(), Replicas: w.replicas.Sum64()}
@@ -81,59 +85,74 @@ func (w *walker) exempt(path string) bool {
 	return path == restartedAtPath || w.queued && (path == suspendPath || path == policySuspendPath)
 }
 
-func (w *walker) walk(fields map[string]any, value any, path string) {
+func (w *walker) walk(fields map[string]any, value any, path string, exempt *exemption.Tree) {
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		below := join(path, key)
-		if w.exempt(below) {
+		below, inner := join(path, key), exempt.Along(key, value)
+		claims, _ := fields[key].(map[string]any)
+		if w.exempt(below) || inner.Ends() {
 			continue
+		}
+		child, ok := lookup(value, key)
+		if inner != nil && len(claims) > 0 && !w.claimsMore(claims, child, below, inner) {
+			continue // the way to what is exempt, and nothing else
 		}
 		hash := &w.fields
 		if below == replicasPath {
 			hash = &w.replicas
 		}
 		writeText(hash, key)
-		child, ok := lookup(value, key)
-		if !ok {
+		switch {
+		case !ok:
 			hash.WriteByte(0)
-			continue
-		}
-		if claims, _ := fields[key].(map[string]any); len(claims) > 0 {
-			w.walk(claims, child, below)
-		} else {
-			writeValue(hash, child)
+		case len(claims) > 0:
+			w.walk(claims, child, below, inner)
+		default:
+			writeValue(hash, child, inner)
 		}
 	}
 	w.fields.WriteByte(1)
 }
 
-// claims adds what a manager to be taken over has claimed, but not a claim on
-// nothing but exempt paths.
-func (w *walker) claims(entry fieldsEntry) {
-	before := w.fields
-	writeText(&w.fields, entry.manager)
-	writeText(&w.fields, entry.operation)
-	if !w.writeClaims(entry.fields, "") {
-		w.fields = before
-	}
-}
-
-func (w *walker) writeClaims(fields map[string]any, path string) (found bool) {
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		below := join(path, key)
-		if w.exempt(below) {
+// claimsMore reports whether anything is claimed that is not exempt.
+func (w *walker) claimsMore(fields map[string]any, value any, path string, exempt *exemption.Tree) bool {
+	for key := range fields {
+		below, inner := join(path, key), exempt.Along(key, value)
+		if key == "." || w.exempt(below) || inner.Ends() {
 			continue
 		}
 		claims, _ := fields[key].(map[string]any)
-		if len(claims) > 0 {
-			found = w.writeClaims(claims, below) || found
+		child, _ := lookup(value, key)
+		if len(claims) == 0 || w.claimsMore(claims, child, below, inner) {
+			return true
+		}
+	}
+	return false
+}
+
+// claims adds what a manager to be taken over has claimed, but not a claim on
+// nothing but exempt paths.
+func (w *walker) claims(entry fieldsEntry, obj map[string]any, exempt *exemption.Tree) {
+	if !w.claimsMore(entry.fields, obj, "", exempt) {
+		return
+	}
+	writeText(&w.fields, entry.manager)
+	writeText(&w.fields, entry.operation)
+	w.writeClaims(entry.fields, obj, "", exempt)
+}
+
+func (w *walker) writeClaims(fields map[string]any, value any, path string, exempt *exemption.Tree) {
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		below, inner := join(path, key), exempt.Along(key, value)
+		if w.exempt(below) || inner.Ends() {
+			continue
+		}
+		if claims, _ := fields[key].(map[string]any); len(claims) > 0 {
+			child, _ := lookup(value, key)
+			w.writeClaims(claims, child, below, inner)
 			continue
 		}
 		writeText(&w.fields, below)
-		// The existence of a parent is claimed with any child; alone it
-		// says nothing.
-		found = found || key != "."
 	}
-	return found
 }
 
 func join(path, key string) string {
@@ -174,27 +193,12 @@ func lookup(value any, key string) (any, bool) {
 }
 
 func findItem(value any, keyJSON string) (any, bool) {
-	var keys map[string]any
-	if json.Unmarshal([]byte(keyJSON), &keys) != nil {
+	index := exemption.Find(value, keyJSON)
+	if index < 0 {
 		return nil, false
 	}
 	list, _ := value.([]any)
-	for _, item := range list {
-		object, ok := item.(map[string]any)
-		if ok && hasKeys(object, keys) {
-			return item, true
-		}
-	}
-	return nil, false
-}
-
-func hasKeys(object, keys map[string]any) bool {
-	for name, want := range keys {
-		if !sameScalar(object[name], want) {
-			return false
-		}
-	}
-	return true
+	return list[index], true
 }
 
 func containsScalar(value any, scalarJSON string) bool {
@@ -203,37 +207,13 @@ func containsScalar(value any, scalarJSON string) bool {
 		return false
 	}
 	list, _ := value.([]any)
-	return slices.ContainsFunc(list, func(item any) bool { return sameScalar(item, want) })
-}
-
-// sameScalar compares values whose numbers may be int64 on one side and
-// float64 on the other.
-func sameScalar(a, b any) bool {
-	x, xIsNumber := number(a)
-	y, yIsNumber := number(b)
-	if xIsNumber && yIsNumber {
-		return x == y
-	}
-	switch a.(type) {
-	case string, bool, nil:
-		return a == b
-	}
-	return false
-}
-
-func number(v any) (float64, bool) {
-	switch n := v.(type) {
-	case int64:
-		return float64(n), true
-	case float64:
-		return n, true
-	}
-	return 0, false
+	return slices.ContainsFunc(list, func(item any) bool { return exemption.SameScalar(item, want) })
 }
 
 // writeValue adds a JSON value so that different values never look alike:
-// each is preceded by its type and, where it has one, its length.
-func writeValue(hash *maphash.Hash, value any) {
+// each is preceded by its type and, where it has one, its length. What is
+// exempt is left out.
+func writeValue(hash *maphash.Hash, value any, exempt *exemption.Tree) {
 	switch v := value.(type) {
 	case nil:
 		hash.WriteByte('0')
@@ -245,20 +225,23 @@ func writeValue(hash *maphash.Hash, value any) {
 		writeText(hash, v)
 	case int64, float64:
 		hash.WriteByte('n')
-		n, _ := number(v)
+		n, _ := exemption.Number(v)
 		maphash.WriteComparable(hash, math.Float64bits(n))
 	case []any:
 		hash.WriteByte('l')
 		maphash.WriteComparable(hash, len(v))
-		for _, item := range v {
-			writeValue(hash, item)
+		for i, item := range v {
+			if inner := exempt.Below(strconv.Itoa(i)); !inner.Ends() {
+				writeValue(hash, item, inner)
+			}
 		}
 	case map[string]any:
+		keys := slices.DeleteFunc(slices.Sorted(maps.Keys(v)), func(key string) bool { return exempt.Below(key).Ends() })
 		hash.WriteByte('m')
-		maphash.WriteComparable(hash, len(v))
-		for _, key := range slices.Sorted(maps.Keys(v)) {
+		maphash.WriteComparable(hash, len(keys))
+		for _, key := range keys {
 			writeText(hash, key)
-			writeValue(hash, v[key])
+			writeValue(hash, v[key], exempt.Below(key))
 		}
 	}
 }

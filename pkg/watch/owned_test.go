@@ -161,8 +161,8 @@ func TestFingerprintTellsWhatIsOursFromWhatIsNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := replaced(t, deployment, tc.base)
-			before := Fingerprint(decode(t, text), testManagers)
-			after := Fingerprint(decode(t, replaced(t, text, tc.change)), testManagers)
+			before := Fingerprint(decode(t, text), testManagers, nil)
+			after := Fingerprint(decode(t, replaced(t, text, tc.change)), testManagers, nil)
 			if got := before.Fields != after.Fields; got != tc.fields {
 				t.Errorf("the hash of the fields has changed: %t, want %t", got, tc.fields)
 			}
@@ -198,7 +198,7 @@ func TestFingerprintKeepsClaimsApart(t *testing.T) {
 		"missing sibling":     {object(self, `{"f:a": {}, "f:b": {}}`), object(self, `{"f:a\u0000f:b": {}}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if a, b := Fingerprint(pair[0], testManagers), Fingerprint(pair[1], testManagers); a == b {
+			if a, b := Fingerprint(pair[0], testManagers, nil), Fingerprint(pair[1], testManagers, nil); a == b {
 				t.Error("different claims have the same fingerprint")
 			}
 		})
@@ -207,10 +207,10 @@ func TestFingerprintKeepsClaimsApart(t *testing.T) {
 
 func TestFingerprintIgnoresTheOrderOfManagers(t *testing.T) {
 	obj := decode(t, replaced(t, deployment, claim("kubectl", "Update", "", `{"f:spec": {"f:paused": {}}}`)))
-	want := Fingerprint(obj, testManagers)
+	want := Fingerprint(obj, testManagers, nil)
 	metadata := obj.Object["metadata"].(map[string]any)
 	slices.Reverse(metadata["managedFields"].([]any))
-	if got := Fingerprint(obj, testManagers); got != want {
+	if got := Fingerprint(obj, testManagers, nil); got != want {
 		t.Errorf("the fingerprint depends on the order of managedFields: %v, then %v", want, got)
 	}
 }
@@ -218,7 +218,7 @@ func TestFingerprintIgnoresTheOrderOfManagers(t *testing.T) {
 // The API server's answers hold int64, and what was decoded by others float64.
 func TestFingerprintComparesNumbersByValue(t *testing.T) {
 	obj := decode(t, deployment)
-	want := Fingerprint(obj, testManagers)
+	want := Fingerprint(obj, testManagers, nil)
 	floats := &unstructured.Unstructured{}
 	data, err := obj.MarshalJSON()
 	if err == nil {
@@ -230,7 +230,7 @@ func TestFingerprintComparesNumbersByValue(t *testing.T) {
 	if _, ok := floats.Object["spec"].(map[string]any)["replicas"].(float64); !ok {
 		t.Fatal("no floats")
 	}
-	if got := Fingerprint(floats, testManagers); got != want {
+	if got := Fingerprint(floats, testManagers, nil); got != want {
 		t.Errorf("the fingerprint depends on the type of numbers: %v, then %v", want, got)
 	}
 }
@@ -252,7 +252,7 @@ func TestHasClaims(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			obj := decode(t, replaced(t, replaced(t, deployment, tc.base), tc.change))
-			if got := HasClaims(obj, testManagers); got != tc.want {
+			if got := HasClaims(obj, testManagers, nil); got != tc.want {
 				t.Errorf("HasClaims = %t, want %t", got, tc.want)
 			}
 		})
@@ -261,7 +261,7 @@ func TestHasClaims(t *testing.T) {
 
 func TestHasClaimsLeavesOutOurOwnApply(t *testing.T) {
 	managers := Managers{Self: self, TakeOver: []Manager{{Prefix: "test", Operation: metav1.ManagedFieldsOperationApply}}}
-	if HasClaims(decode(t, deployment), managers) {
+	if HasClaims(decode(t, deployment), managers, nil) {
 		t.Error("our own apply counts as somebody to take over from")
 	}
 }
@@ -287,10 +287,10 @@ func FuzzFingerprint(f *testing.F) {
 		if err := json.Unmarshal(again, &two.Object); err != nil {
 			t.Fatal(err)
 		}
-		if a, b := Fingerprint(one, testManagers), Fingerprint(two, testManagers); a != b {
+		if a, b := Fingerprint(one, testManagers, nil), Fingerprint(two, testManagers, nil); a != b {
 			t.Errorf("the same object has two fingerprints, %v and %v", a, b)
 		}
-		if HasClaims(one, testManagers) != HasClaims(two, testManagers) {
+		if HasClaims(one, testManagers, nil) != HasClaims(two, testManagers, nil) {
 			t.Error("the same object has claims and has none")
 		}
 	})
@@ -300,6 +300,6 @@ func BenchmarkFingerprint(b *testing.B) {
 	obj := decode(b, deployment)
 	b.ReportAllocs()
 	for b.Loop() {
-		Fingerprint(obj, testManagers)
+		Fingerprint(obj, testManagers, nil)
 	}
 }

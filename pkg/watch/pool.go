@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/weir-gitops/weir/pkg/exemption"
 )
 
 // Change of one object. Before is nil for one that is new, After for one that
@@ -45,8 +47,13 @@ type Config struct {
 	Mapper meta.RESTMapper
 	// Labels that make an object one of ours; others are not watched.
 	Labels Labels
-	// Leave is the label or annotation that asks to be left alone.
-	Leave string
+	// Leave are the marks of objects that ask to be left alone.
+	Leave []Mark
+	// Merge are the marks of objects on which other managers keep what they
+	// claim.
+	Merge []Mark
+	// Rules returns the exemptions of an owner; nil means none for anybody.
+	Rules func(owner types.NamespacedName) *exemption.Rules
 	// Managers whose fields are fingerprinted.
 	Managers Managers
 	// Changed is called for every change, one at a time per kind. It must
@@ -79,7 +86,7 @@ type watched struct {
 func NewPool(ctx context.Context, config Config) *Pool {
 	p := &Pool{
 		config:    config,
-		recorder:  recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave},
+		recorder:  recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules},
 		ctx:       ctx,
 		informers: map[watched]*informer{},
 		used:      map[types.UID]map[watched]struct{}{},
@@ -95,7 +102,7 @@ type Target struct {
 }
 
 // Use says which kinds and targets a user wants watched from now on, and
-// returns when all of them have been listed once. Kinds that the API server
+// returns when all of them, and the autoscalers, have been listed once. Kinds that the API server
 // does not have are left out. A later call replaces the earlier one; a call
 // with nothing ends the use.
 func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVersionKind, targets []Target) error {
@@ -117,7 +124,7 @@ func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVers
 			return fmt.Errorf("list %s: %w", i.gvk.GroupKind(), err)
 		}
 	}
-	return nil
+	return p.scaled.wait(ctx)
 }
 
 // listTimeout is how long a user waits for the first list of a kind. One that
@@ -258,6 +265,16 @@ func (p *Pool) Scaled(gk schema.GroupKind, key types.NamespacedName) bool {
 // Record makes a record of an object that was read another way.
 func (p *Pool) Record(obj *unstructured.Unstructured) *Record {
 	record := p.recorder.record(obj)
+	return &record
+}
+
+// Renew is Record for an object that was read because its record was made under
+// other rules. The new record takes the place of that one.
+func (p *Pool) Renew(obj *unstructured.Unstructured) *Record {
+	record := p.recorder.record(obj)
+	if i := p.informer(watched{gvk: obj.GroupVersionKind()}); i != nil {
+		i.renew(obj, record)
+	}
 	return &record
 }
 

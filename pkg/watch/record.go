@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/health"
 )
 
@@ -30,6 +31,9 @@ type Record struct {
 	Available int64
 	// Left is set while the object asks to be left alone.
 	Left bool
+	// Merges is set while the object asks that the claims of other managers
+	// be kept.
+	Merges bool
 	// Deleting is set once somebody has asked for its deletion.
 	Deleting bool
 }
@@ -39,40 +43,65 @@ type Labels struct {
 	Name, Namespace string
 }
 
+// Mark is a label or annotation with a value, in any case of letters, by which
+// an object says how it wants to be treated.
+type Mark struct {
+	Key, Value string
+}
+
+// HasMark reports whether obj has one of the marks. A mark without a key is
+// never there.
+func HasMark(obj metav1.Object, marks ...Mark) bool {
+	own, annotations := obj.GetLabels(), obj.GetAnnotations()
+	return slices.ContainsFunc(marks, func(mark Mark) bool {
+		return mark.Key != "" && (strings.EqualFold(own[mark.Key], mark.Value) || strings.EqualFold(annotations[mark.Key], mark.Value))
+	})
+}
+
 // recorder turns live objects into records.
 type recorder struct {
 	labels   Labels
 	managers Managers
-	// leave is the label or annotation that asks to be left alone, with
-	// the value "disabled".
-	leave string
+	// leave are the marks that ask to be left alone, merge those that ask
+	// to keep the claims of others.
+	leave, merge []Mark
+	// rules of an owner, nil if there are none for anybody.
+	rules func(owner types.NamespacedName) *exemption.Rules
 }
 
 func (r *recorder) record(obj *unstructured.Unstructured) Record {
-	labels := obj.GetLabels()
+	own := obj.GetLabels()
 	available, _, _ := unstructured.NestedInt64(obj.Object, "status", "availableReplicas")
-	return Record{
+	record := Record{
 		// The strings are cloned: they would keep the whole response of
 		// the API server in memory.
 		Namespace: strings.Clone(obj.GetNamespace()),
 		Name:      strings.Clone(obj.GetName()),
 		UID:       types.UID(strings.Clone(string(obj.GetUID()))),
 		Owner: types.NamespacedName{
-			Namespace: strings.Clone(labels[r.labels.Namespace]),
-			Name:      strings.Clone(labels[r.labels.Name]),
+			Namespace: strings.Clone(own[r.labels.Namespace]),
+			Name:      strings.Clone(own[r.labels.Name]),
 		},
-		Owned:     Fingerprint(obj, r.managers),
 		Health:    health.Of(obj),
 		Available: available,
-		Left:      r.leave != "" && Disabled(obj, r.leave),
+		Left:      HasMark(obj, r.leave...),
+		Merges:    HasMark(obj, r.merge...),
 		Deleting:  obj.GetDeletionTimestamp() != nil,
 	}
+	record.Owned = r.owned(obj, &record)
+	return record
 }
 
-// Disabled reports whether obj has the given label or annotation with the
-// value "disabled", in any case of letters.
-func Disabled(obj metav1.Object, key string) bool {
-	return slices.ContainsFunc([]string{obj.GetLabels()[key], obj.GetAnnotations()[key]}, func(value string) bool {
-		return strings.EqualFold(value, "disabled")
-	})
+func (r *recorder) owned(obj *unstructured.Unstructured, record *Record) Owned {
+	managers := r.managers
+	if record.Merges {
+		managers.TakeOver = nil
+	}
+	if r.rules == nil {
+		return Fingerprint(obj, managers, nil)
+	}
+	rules := r.rules(record.Owner)
+	owned := Fingerprint(obj, managers, exemption.NewTree(rules.Pointers(obj)))
+	owned.Rules = rules.Version(obj.GroupVersionKind(), keyOf(obj))
+	return owned
 }

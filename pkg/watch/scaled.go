@@ -5,16 +5,17 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 )
 
@@ -30,10 +31,14 @@ var autoscalers = []schema.GroupVersionKind{
 // within this time.
 const lookForAutoscalers = 10 * time.Minute
 
+// askAgain is how soon the cluster is asked again that gave no answer.
+const askAgain = 2 * time.Second
+
 // scaled knows the objects whose replicas an autoscaler sets.
 type scaled struct {
 	mu     sync.RWMutex
 	counts map[scaleTarget]int
+	stores []*store[scaleTarget]
 }
 
 // scaleTarget is the object that an autoscaler points to.
@@ -45,24 +50,49 @@ type scaleTarget struct {
 func newScaled(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger) *scaled {
 	s := &scaled{counts: map[scaleTarget]int{}}
 	for _, gvk := range autoscalers {
-		go s.follow(ctx, gvk, client, mapper, log)
+		into := newStore(scaleTargetOf, s.changed)
+		s.stores = append(s.stores, into)
+		go s.follow(ctx, gvk, into, client, mapper, log)
 	}
 	return s
 }
 
+// wait returns when the autoscalers that the cluster has are known, or may not
+// be: before that, their replicas would be taken for somebody's mistake.
+func (s *scaled) wait(ctx context.Context) error {
+	for i, known := range s.stores {
+		select {
+		case <-known.filled:
+		case <-ctx.Done():
+			return fmt.Errorf("list %s: %w", autoscalers[i].GroupKind(), context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
 // follow waits until the cluster has the kind, then watches it until ctx ends.
-func (s *scaled) follow(ctx context.Context, gvk schema.GroupVersionKind, client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger) {
-	var mapping *meta.RESTMapping
-	err := wait.PollUntilContextCancel(ctx, lookForAutoscalers, true, func(context.Context) (found bool, _ error) {
-		var err error
+func (s *scaled) follow(ctx context.Context, gvk schema.GroupVersionKind, into *store[scaleTarget], client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger) {
+	mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	for err != nil {
+		pause := askAgain
+		if meta.IsNoMatchError(err) {
+			into.settle()
+			pause = lookForAutoscalers
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
 		mapping, err = mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-		return err == nil, nil
-	})
-	if err != nil {
-		return
 	}
 	name := gvk.GroupKind().String()
-	follow(ctx, name, client.Resource(mapping.Resource), metav1.ListOptions{}, newStore(scaleTargetOf, s.changed), func(error) {}, log.WithValues("watched", name))
+	observe := func(err error) {
+		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
+			into.settle()
+		}
+	}
+	follow(ctx, name, client.Resource(mapping.Resource), metav1.ListOptions{}, into, observe, log.WithValues("watched", name))
 }
 
 func (s *scaled) changed(before, after *scaleTarget) {

@@ -4,6 +4,7 @@
 package watch
 
 import (
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,10 +18,16 @@ type store[T comparable] struct {
 	changed func(before, after *T)
 
 	mu    sync.RWMutex
-	items map[types.NamespacedName]*T
+	items map[types.NamespacedName]entry[T]
 
 	filled   chan struct{} // closed once the first list is complete
 	fillOnce sync.Once
+}
+
+// entry is a digest and the version of the object that it was made of.
+type entry[T any] struct {
+	digest  *T
+	version string
 }
 
 var _ cache.ReflectorStore = (*store[Record])(nil)
@@ -29,7 +36,7 @@ func newStore[T comparable](digest func(*unstructured.Unstructured) T, changed f
 	return &store[T]{
 		digest:  digest,
 		changed: changed,
-		items:   map[types.NamespacedName]*T{},
+		items:   map[types.NamespacedName]entry[T]{},
 		filled:  make(chan struct{}),
 	}
 }
@@ -37,7 +44,7 @@ func newStore[T comparable](digest func(*unstructured.Unstructured) T, changed f
 func (s *store[T]) get(key types.NamespacedName) *T {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.items[key]
+	return s.items[key].digest
 }
 
 // settle lets those go on who wait for the first list.
@@ -70,8 +77,8 @@ func (s *store[T]) Replace(list []any, _ string) error {
 		gone[key] = struct{}{}
 	}
 	s.mu.RUnlock()
-	for _, item := range list {
-		if live, ok := item.(*unstructured.Unstructured); ok {
+	for _, listed := range list {
+		if live, ok := listed.(*unstructured.Unstructured); ok {
 			delete(gone, keyOf(live))
 			s.put(live)
 		}
@@ -90,17 +97,29 @@ func (s *store[T]) put(live *unstructured.Unstructured) {
 	after := s.digest(live)
 	key := keyOf(live)
 	s.mu.Lock()
-	before := s.items[key]
-	s.items[key] = &after
+	before := s.items[key].digest
+	s.items[key] = entry[T]{&after, strings.Clone(live.GetResourceVersion())}
 	s.mu.Unlock()
 	if before == nil || *before != after {
 		s.changed(before, &after)
 	}
 }
 
+// renew replaces the digest of an object that has not changed, because what
+// goes into a digest has. Of another version of the object the watch tells, or
+// has told, by itself.
+func (s *store[T]) renew(live *unstructured.Unstructured, digest T) {
+	key := keyOf(live)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, ok := s.items[key]; ok && have.version == live.GetResourceVersion() {
+		s.items[key] = entry[T]{&digest, have.version}
+	}
+}
+
 func (s *store[T]) drop(key types.NamespacedName) {
 	s.mu.Lock()
-	before := s.items[key]
+	before := s.items[key].digest
 	delete(s.items, key)
 	s.mu.Unlock()
 	if before != nil {

@@ -137,7 +137,7 @@ func TestScaledCountsAutoscalers(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: "x/reconcile"}
+	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}}
 	obj := decode(t, `
 apiVersion: v1
 kind: ConfigMap
@@ -152,14 +152,14 @@ status: {availableReplicas: 3}`)
 	got := r.record(obj)
 	want := Record{
 		Namespace: "ns", Name: "a", UID: "u", Owner: types.NamespacedName{Namespace: "theirs", Name: "owner"},
-		Owned: Fingerprint(obj, testManagers), Health: health.Of(obj), Available: 3, Left: true, Deleting: true,
+		Owned: Fingerprint(obj, testManagers, nil), Health: health.Of(obj), Available: 3, Left: true, Deleting: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 }
 
-func TestDisabled(t *testing.T) {
+func TestHasMark(t *testing.T) {
 	for name, tc := range map[string]struct {
 		metadata string
 		want     bool
@@ -167,12 +167,15 @@ func TestDisabled(t *testing.T) {
 		"none":       {"{}", false},
 		"label":      {"{labels: {k: disabled}}", true},
 		"annotation": {"{annotations: {k: DISABLED}}", true},
+		"second":     {"{annotations: {other: 'YES'}}", true},
 		"enabled":    {"{annotations: {k: enabled}}", false},
 		"other key":  {"{annotations: {x: disabled}}", false},
+		"no key":     {"{annotations: {'': disabled}}", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Disabled(decode(t, "{apiVersion: v1, kind: ConfigMap, metadata: "+tc.metadata+"}"), "k"); got != tc.want {
-				t.Errorf("Disabled = %t, want %t", got, tc.want)
+			obj := decode(t, "{apiVersion: v1, kind: ConfigMap, metadata: "+tc.metadata+"}")
+			if got := HasMark(obj, Mark{"k", "disabled"}, Mark{"other", "yes"}, Mark{"", "disabled"}); got != tc.want {
+				t.Errorf("HasMark = %t, want %t", got, tc.want)
 			}
 		})
 	}

@@ -85,6 +85,9 @@ const (
 	// message gives the size and the limit.
 	InventoryTooLargeReason = "InventoryTooLarge"
 
+	// InvalidIgnoreRuleReason goes with Stalled: a path or a target of spec.ignore cannot be read. The message names it.
+	InvalidIgnoreRuleReason = "InvalidIgnoreRule"
+
 	// FieldContestedReason goes with Drifted: somebody sets a field again and again that the source sets as well. It is
 	// set back at every interval, and no longer at once.
 	FieldContestedReason = "FieldContested"

@@ -45,6 +45,7 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
 	s.setOrigins(desired)
+	s.set.Exempt(s.rules)
 	watched := s.after.Union(s.before)
 	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/artifact"
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -32,6 +33,8 @@ type scope struct {
 	// status.inventory lists is on another one. Filled by connect.
 	target *cluster.Cluster
 	moved  bool
+	// rules are those of spec.ignore. Filled by validate.
+	rules *exemption.Rules
 	// engine applies to the target cluster and watches it. Filled by connect.
 	engine *apply.Engine
 	// set is what is applied there. Filled by connect.

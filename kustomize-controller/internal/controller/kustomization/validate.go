@@ -29,6 +29,10 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 		return reconcile.Stalled(kustomizev1.FeatureGateDisabledReason,
 			errors.New("spec.sourceRef names an ExternalArtifact, and this controller takes none; start it with --feature-gates=ExternalArtifact=true"))
 	}
+	var err error
+	if s.rules, err = exemptions(s.obj.Spec.Ignore); err != nil {
+		return reconcile.Stalled(kustomizev1.InvalidIgnoreRuleReason, err)
+	}
 	if !c.Options.NoCrossNamespaceRefs {
 		return nil
 	}
@@ -45,7 +49,6 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 	set := map[string]bool{
 		"spec.decryption":       spec.Decryption != nil,
 		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
-		"spec.ignore":           len(spec.Ignore) > 0,
 		"spec.dependsOn[].readyExpr": slices.ContainsFunc(spec.DependsOn, func(d dependency) bool {
 			return d.ReadyExpr != ""
 		}),
