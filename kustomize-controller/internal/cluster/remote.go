@@ -139,7 +139,7 @@ func (c *Clusters) connect(to *access) (*Cluster, error) {
 	if to.account != nil {
 		through = &bearer{account: to.account, accounts: c.config.Accounts, next: through}
 	}
-	through = &wary{next: through}
+	through = &wary{next: through, limit: maxResponse}
 
 	ctx, cancel := context.WithCancel(c.ctx)
 	cluster := &Cluster{Name: to.config.Host, key: to.key, acts: to.config.Impersonate.UserName != ""}

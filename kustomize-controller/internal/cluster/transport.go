@@ -34,7 +34,11 @@ var errTimeout = errors.New("it does not answer in time")
 // time and the size of what comes back, follows no redirect, which would carry
 // the credentials elsewhere, and drops error pages, which would carry what the
 // server says into a condition.
-type wary struct{ next http.RoundTripper }
+type wary struct {
+	next http.RoundTripper
+	// limit is how many bytes a response may have, watches excepted.
+	limit int64
+}
 
 // RoundTrip sends the request.
 func (t *wary) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -49,7 +53,7 @@ func (t *wary) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	body := &boundedBody{ReadCloser: resp.Body, left: maxResponse, ctx: ctx, done: func() { timer.Stop(); cancel(nil) }}
+	body := &boundedBody{ReadCloser: resp.Body, left: t.limit, limit: t.limit, ctx: ctx, done: func() { timer.Stop(); cancel(nil) }}
 	resp.Body = body
 	if isWatch(req) {
 		timer.Stop()
@@ -85,9 +89,9 @@ func isWatch(req *http.Request) bool {
 // it does not.
 type boundedBody struct {
 	io.ReadCloser
-	left int64
-	ctx  context.Context //nolint:containedctx // tells why a read ended, and is the request's own
-	done func()
+	left, limit int64
+	ctx         context.Context //nolint:containedctx // tells why a read ended, and is the request's own
+	done        func()
 }
 
 // Read implements io.Reader.
@@ -95,7 +99,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left >= 0 {
 		if b.left -= int64(n); b.left < 0 {
-			return 0, fmt.Errorf("its response has more than %d bytes", maxResponse)
+			return 0, fmt.Errorf("its response has more than %d bytes", b.limit)
 		}
 	}
 	if err != nil && errors.Is(context.Cause(b.ctx), errTimeout) {
