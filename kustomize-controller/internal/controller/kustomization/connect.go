@@ -49,7 +49,7 @@ func (c *Controller) connect(ctx context.Context, s *scope) error {
 	s.engine = target.Engine
 	s.set = s.engine.Set(s.owner(), s.obj.UID)
 	s.moved = moved(s.obj, target.Name)
-	s.memory.follow(target)
+	c.follow(s)
 	return nil
 }
 
@@ -75,8 +75,8 @@ func (c *Controller) impersonate(s *scope) (err error) {
 
 // follow drops what is remembered of another cluster, or of other access data
 // for the same one, and has a failure tried again if the cluster was away since.
-func (m *memory) follow(target *cluster.Cluster) {
-	key, epoch := target.Key(), target.Epoch()
+func (c *Controller) follow(s *scope) {
+	m, key, epoch := s.memory, s.target.Key(), s.target.Epoch()
 	switch {
 	case m.cluster != key:
 		// What was read counts until something takes its place.

@@ -24,7 +24,7 @@ import (
 func (c *Controller) resumeWait(s *scope, before attempt) (began time.Time) {
 	m := s.memory
 	wait := ongoingWait(s.obj)
-	restarted := before == attempt{}
+	restarted := before == attempt{} && !s.moved
 	switch {
 	case m.asked(s):
 	case before == m.tried:
