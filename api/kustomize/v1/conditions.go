@@ -52,7 +52,7 @@ const (
 	// PruneFailedReason goes with Ready=False: an object that is no longer wanted could not be deleted.
 	PruneFailedReason = fluxmeta.PruneFailedReason
 
-	// DependencyNotReadyReason goes with Ready=False: a Kustomization in spec.dependsOn is not ready.
+	// DependencyNotReadyReason goes with Ready=False: something in spec.dependsOn or spec.weir.dependsOn is not ready.
 	DependencyNotReadyReason = fluxmeta.DependencyNotReadyReason
 
 	// HealthCheckFailedReason goes with Ready=False and Healthy=False: an object failed, or was not healthy in time.

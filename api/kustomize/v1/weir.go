@@ -83,12 +83,13 @@ type WeirSpec struct {
 // ObjectDependency names an object of any kind that has to be ready first.
 type ObjectDependency struct {
 	// apiVersion of the object, such as batch/v1.
-	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:Pattern=`^([^/]+/)?[^/]+$`
 	// +kubebuilder:validation:MaxLength=300
 	// +required
 	APIVersion string `json:"apiVersion"`
 
-	// kind of the object. Secrets and ConfigMaps are ready as soon as they exist; an expression sees only their metadata.
+	// kind of the object. Of Secrets and ConfigMaps, which are ready as soon as they exist, an expression sees only
+	// apiVersion, kind and metadata.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
@@ -106,7 +107,8 @@ type ObjectDependency struct {
 	Namespace string `json:"namespace,omitempty"`
 
 	// readyExpr is a CEL expression over self (the Kustomization) and dep (the object) that yields true when the object
-	// is ready. Without it the object is ready when it is healthy, and one that runs to completion when it has succeeded.
+	// is ready. Without it the object is ready when it is healthy, one that runs to completion when it has succeeded, and
+	// a kind of Flux or Weir when its Ready condition says so.
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	ReadyExpr string `json:"readyExpr,omitempty"`

@@ -7,6 +7,7 @@ import "github.com/weir-gitops/weir/pkg/app"
 
 // Names of the feature gates that switch something.
 const (
+	additiveCELDependencyCheck   = "AdditiveCELDependencyCheck"
 	directSourceFetch            = "DirectSourceFetch"
 	disableConfigWatchers        = "DisableConfigWatchers"
 	externalArtifact             = "ExternalArtifact"
@@ -16,6 +17,7 @@ const (
 // gates are those of Flux's kustomize-controller, all of them, so that
 // arguments written for it are understood or refused with a reason.
 var gates = map[string]app.Gate{
+	additiveCELDependencyCheck:   {},
 	directSourceFetch:            {},
 	disableConfigWatchers:        {},
 	externalArtifact:             {},

@@ -80,14 +80,15 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 // controller are the settings of the controller of Kustomizations.
 func (o *Options) controller() kustomization.Options {
 	return kustomization.Options{
-		Namespace:             o.Namespace,
-		RequeueDependency:     o.RequeueDependency,
-		NoCrossNamespaceRefs:  o.NoCrossNamespaceRefs,
-		DefaultServiceAccount: o.DefaultServiceAccount,
-		DirectSourceFetch:     o.Gates.Enabled(directSourceFetch),
-		ExternalArtifacts:     o.Gates.Enabled(externalArtifact),
-		WatchConfigs:          !o.Gates.Enabled(disableConfigWatchers),
-		Jitter:                o.Jittered(),
+		Namespace:               o.Namespace,
+		RequeueDependency:       o.RequeueDependency,
+		NoCrossNamespaceRefs:    o.NoCrossNamespaceRefs,
+		AdditiveDependencyCheck: o.Gates.Enabled(additiveCELDependencyCheck),
+		DefaultServiceAccount:   o.DefaultServiceAccount,
+		DirectSourceFetch:       o.Gates.Enabled(directSourceFetch),
+		ExternalArtifacts:       o.Gates.Enabled(externalArtifact),
+		WatchConfigs:            !o.Gates.Enabled(disableConfigWatchers),
+		Jitter:                  o.Jittered(),
 	}
 }
 

@@ -83,11 +83,16 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 	if err != nil {
 		return err
 	}
+	lookout, err := newLookout(ctx, a, waker)
+	if err != nil {
+		return err
+	}
 	c := &kustomization.Controller{
 		Client:    cached,
 		Live:      a.Manager.GetAPIReader(),
 		Store:     reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
 		Clusters:  clusters,
+		Lookout:   lookout,
 		Artifacts: artifacts,
 		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, LenientSubstitution: !o.Gates.Enabled(strictPostBuildSubstitutions), CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
 		Events:    a.Events,

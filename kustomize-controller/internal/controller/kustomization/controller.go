@@ -28,6 +28,7 @@ import (
 	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/pkg/watch"
 )
 
 // Controller reconciles Kustomizations.
@@ -41,6 +42,8 @@ type Controller struct {
 	Store *reconcile.Store
 	// Clusters apply and watch.
 	Clusters *cluster.Clusters
+	// Lookout watches what spec.weir.dependsOn names, on the local cluster.
+	Lookout *watch.Lookout
 	// Artifacts fetches and unpacks.
 	Artifacts *artifact.Cache
 	// Builder renders.
@@ -56,7 +59,13 @@ type Controller struct {
 	// changed since they last read it.
 	changed map[types.NamespacedName]struct{}
 
+	// inCycle are the Kustomizations that are stalled because they depend on
+	// themselves.
+	inCycle map[types.NamespacedName]struct{}
+
 	watches watches
+	// wake brings a Kustomization back after the given time.
+	wake func(types.NamespacedName, time.Duration)
 }
 
 // Options are the settings of the controller.
@@ -69,6 +78,9 @@ type Options struct {
 	RequeueDependency time.Duration
 	// NoCrossNamespaceRefs forbids sources and dependencies elsewhere.
 	NoCrossNamespaceRefs bool
+	// AdditiveDependencyCheck has a dependency with an expression meet the
+	// built-in rule as well.
+	AdditiveDependencyCheck bool
 	// DefaultServiceAccount acts for Kustomizations that name none. Empty:
 	// the controller itself.
 	DefaultServiceAccount string

@@ -154,7 +154,7 @@ func TestUnsupported(t *testing.T) {
 		"readyExpr": {
 			func(s *kustomizev1.KustomizationSpec) {
 				s.DependsOn = []meta.DependencyReference{{Name: "a"}, {Name: "b", ReadyExpr: "true"}}
-			}, []string{"spec.dependsOn[].readyExpr"},
+			}, nil,
 		},
 		"plain dependency": {func(s *kustomizev1.KustomizationSpec) { s.DependsOn = []meta.DependencyReference{{Name: "a"}} }, nil},
 		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, nil},

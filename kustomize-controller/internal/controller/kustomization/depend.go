@@ -5,39 +5,115 @@ package kustomization
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
+	"github.com/weir-gitops/weir/pkg/cel"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
 type dependency = meta.DependencyReference
 
-// checkDependencies waits until every dependency is ready. A dependency that
+// checkDependencies waits until every dependency is ready, once for each
+// revision and spec: one that falls ill later stops nothing. A dependency that
 // turns ready wakes its dependents, so the requeue is a safety net.
 func (c *Controller) checkDependencies(ctx context.Context, s *scope) error {
-	for _, d := range s.obj.GetDependsOn() {
-		key := dependencyKey(s.obj, d)
-		dep := &kustomizev1.Kustomization{}
-		err := c.Client.Get(ctx, key, dep)
-		if apierrors.IsNotFound(err) {
-			return c.notReady(ctx, s, fmt.Errorf("dependency '%s' not found", key))
+	these := attempt{generation: s.obj.Generation, digest: s.artifact.Digest}
+	if s.memory.cleared == these {
+		return nil
+	}
+	if s.hasDependencies() && !s.appliedBefore() {
+		if err := s.compileDependencies(); err != nil {
+			return reconcile.Stalled(kustomizev1.InvalidCELExpressionReason, err)
 		}
-		if err != nil {
-			return reconcile.Fail(kustomizev1.DependencyNotReadyReason, fmt.Errorf("read dependency '%s': %w", key, err))
+		if err := c.checkKustomizations(ctx, s); err != nil {
+			return err
 		}
-		if why := unready(s, dep); why != "" {
-			return c.notReady(ctx, s, fmt.Errorf("dependency '%s' is not ready%s", key, why))
+		if err := c.checkObjects(ctx, s); err != nil {
+			return err
 		}
 	}
+	c.forgetDependencies(s.owner())
+	s.memory.cleared = these
 	return nil
+}
+
+func (s *scope) hasDependencies() bool {
+	return len(s.obj.Spec.DependsOn) > 0 || len(objectDependencies(s.obj)) > 0
+}
+
+func objectDependencies(obj *kustomizev1.Kustomization) []kustomizev1.ObjectDependency {
+	return ptr.Deref(obj.Spec.Weir, kustomizev1.WeirSpec{}).DependsOn
+}
+
+// appliedBefore reports whether the status says that this revision was applied
+// with this spec before, and so that the dependencies were ready then. It
+// matters after a restart.
+func (s *scope) appliedBefore() bool {
+	return !conditions.IsStalled(s.obj) && s.obj.Status.ObservedGeneration == s.obj.Generation &&
+		s.obj.Status.LastAppliedRevision == s.artifact.Revision
+}
+
+// checkKustomizations looks at spec.dependsOn. It costs no request.
+func (c *Controller) checkKustomizations(ctx context.Context, s *scope) error {
+	var waiting []error
+	for i, d := range s.obj.GetDependsOn() {
+		key := dependencyKey(s.obj, d)
+		dep, err := c.readDependency(ctx, key)
+		if apierrors.IsNotFound(err) {
+			waiting = append(waiting, fmt.Errorf("dependency '%s' not found: there is no such Kustomization; create it, or remove it from spec.dependsOn", key))
+			continue
+		}
+		if err != nil {
+			return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.DependencyNotReadyReason, fmt.Errorf("read dependency '%s': %w", key, err))
+		}
+		if err := c.checkKustomization(ctx, s, dep, s.memory.expressions.kustomizations[i]); err != nil {
+			waiting = append(waiting, fmt.Errorf("dependency '%s' is not ready%w", key, err))
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	return c.notReady(ctx, s, waiting)
+}
+
+// readDependency reads from the cache, and what is not there live: the cache
+// may hold one shard only, or lag behind.
+func (c *Controller) readDependency(ctx context.Context, key types.NamespacedName) (*kustomizev1.Kustomization, error) {
+	dep := &kustomizev1.Kustomization{}
+	err := c.Client.Get(ctx, key, dep)
+	if apierrors.IsNotFound(err) {
+		err = c.Live.Get(ctx, key, dep)
+	}
+	return dep, err
+}
+
+// checkKustomization returns why a Kustomization is not ready, as the end of a
+// sentence, or nil. An expression takes the place of the rule, unless the
+// options ask for both.
+func (c *Controller) checkKustomization(ctx context.Context, s *scope, dep *kustomizev1.Kustomization, expr *cel.Program) error {
+	if expr == nil || c.Options.AdditiveDependencyCheck {
+		if why := unready(s, dep); why != "" {
+			return errors.New(why)
+		}
+	}
+	if expr == nil {
+		return nil
+	}
+	content, err := content(dep)
+	if err != nil {
+		return err
+	}
+	return s.evaluate(ctx, expr, content)
 }
 
 // unready returns "" if a dependency is ready, and else what is missing. One
@@ -60,41 +136,93 @@ func unreadyText(dep *kustomizev1.Kustomization) string {
 	return ": it has not been reconciled yet"
 }
 
-// notReady waits, or stalls where waiting cannot end: in a cycle.
-func (c *Controller) notReady(ctx context.Context, s *scope, err error) error {
-	if cycle := c.findCycle(ctx, s.obj); len(cycle) > 0 {
-		return reconcile.Stalled(kustomizev1.DependencyCycleReason,
-			fmt.Errorf("dependency cycle: %s; remove one of these from spec.dependsOn", strings.Join(cycle, " -> ")))
-	}
-	return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.DependencyNotReadyReason, err)
+// expressions are the compiled expressions of the dependencies of one
+// generation, in their order; nil for those that have none.
+type expressions struct {
+	generation              int64
+	kustomizations, objects []*cel.Program
 }
 
-// findCycle returns the names on a way from obj back to itself, or nil.
-func (c *Controller) findCycle(ctx context.Context, obj *kustomizev1.Kustomization) []string {
-	start := types.NamespacedName{Namespace: obj.Namespace, Name: obj.Name}
-	seen := map[types.NamespacedName]bool{}
-	var search func(at *kustomizev1.Kustomization, way []string) []string
-	search = func(at *kustomizev1.Kustomization, way []string) []string {
-		for _, d := range at.GetDependsOn() {
-			key := dependencyKey(at, d)
-			if key == start {
-				return append(slices.Clone(way), key.String())
-			}
-			if seen[key] {
-				continue
-			}
-			seen[key] = true
-			next := &kustomizev1.Kustomization{}
-			if c.Client.Get(ctx, key, next) != nil {
-				continue
-			}
-			if cycle := search(next, append(way, key.String())); cycle != nil {
-				return cycle
-			}
-		}
+// compileDependencies compiles what the spec holds, once per generation.
+func (s *scope) compileDependencies() error {
+	if have := s.memory.expressions; have != nil && have.generation == s.obj.Generation {
 		return nil
 	}
-	return search(obj, []string{start.String()})
+	compiled := &expressions{generation: s.obj.Generation}
+	compile := func(field, expr string) (*cel.Program, error) {
+		if expr == "" {
+			return nil, nil
+		}
+		return cel.Compile(field, expr, "self", "dep")
+	}
+	for i, d := range s.obj.Spec.DependsOn {
+		program, err := compile(fmt.Sprintf("spec.dependsOn[%d].readyExpr", i), d.ReadyExpr)
+		if err != nil {
+			return err
+		}
+		compiled.kustomizations = append(compiled.kustomizations, program)
+	}
+	for i, d := range objectDependencies(s.obj) {
+		program, err := compile(fmt.Sprintf("spec.weir.dependsOn[%d].readyExpr", i), d.ReadyExpr)
+		if err != nil {
+			return err
+		}
+		compiled.objects = append(compiled.objects, program)
+	}
+	s.memory.expressions = compiled
+	return nil
+}
+
+// evaluate returns why an expression does not count a dependency as ready, as
+// the end of a sentence, or nil.
+func (s *scope) evaluate(ctx context.Context, expr *cel.Program, dep map[string]any) error {
+	if s.self == nil {
+		self, err := content(s.obj)
+		if err != nil {
+			return err
+		}
+		s.self = self
+	}
+	ready, err := expr.Eval(ctx, map[string]any{"self": s.self, "dep": dep})
+	switch {
+	case err != nil:
+		return fmt.Errorf(": %w", err)
+	case !ready:
+		return errors.New(" according to readyExpr eval")
+	}
+	return nil
+}
+
+// content is what expressions see of a Kustomization.
+func content(obj *kustomizev1.Kustomization) (map[string]any, error) {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
+	if err != nil {
+		return nil, fmt.Errorf(": convert it for its expression: %w", err)
+	}
+	fields["apiVersion"], fields["kind"] = kustomizev1.GroupVersion.String(), kustomizev1.KustomizationKind
+	return fields, nil
+}
+
+// maxWaiting is how many dependencies a message spells out.
+const maxWaiting = 5
+
+// notReady waits for what may include Kustomizations, or stalls where waiting cannot end: in a cycle.
+func (c *Controller) notReady(ctx context.Context, s *scope, waiting []error) error {
+	if cycle := c.findCycle(ctx, s.obj); len(cycle) > 0 {
+		return stalledInCycle(cycle)
+	}
+	return c.wait(waiting)
+}
+
+func (c *Controller) wait(waiting []error) error {
+	texts := make([]string, len(waiting))
+	for i, err := range waiting {
+		texts[i] = err.Error()
+	}
+	if rest := len(texts) - maxWaiting; rest > 0 {
+		texts = append(texts[:maxWaiting], fmt.Sprintf("and %d more", rest))
+	}
+	return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.DependencyNotReadyReason, errors.New(strings.Join(texts, "; ")))
 }
 
 func dependencyKey(obj *kustomizev1.Kustomization, d dependency) types.NamespacedName {

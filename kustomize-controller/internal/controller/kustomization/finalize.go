@@ -41,6 +41,7 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if err := c.Clusters.Leave(ctx, s.obj.UID); err != nil {
 		return ctrl.Result{}, err
 	}
+	c.forgetDependencies(s.owner())
 	controllerutil.RemoveFinalizer(s.obj, kustomizev1.Finalizer)
 	if err := s.patcher.Metadata(ctx); err != nil {
 		return ctrl.Result{}, err

@@ -27,6 +27,11 @@ type memory struct {
 	// tried is the last attempt, applied the last one whose objects were all
 	// written.
 	tried, applied attempt
+	// cleared is the last attempt, less its variables, whose dependencies
+	// were all ready.
+	cleared attempt
+	// expressions of the dependencies.
+	expressions *expressions
 	// requestedAt is the last handled value of the request annotation.
 	requestedAt string
 	// nextFull is when the interval is over.

@@ -50,6 +50,9 @@ type scope struct {
 	// source and artifact are what is applied. Filled by findSource.
 	source   client.Object
 	artifact *fluxmeta.Artifact
+	// self is what the expressions of dependencies see of obj. Filled when
+	// there are any.
+	self map[string]any
 	// variables to substitute, nil for none. Filled by decide.
 	variables map[string]string
 	// full says that this reconcile builds and applies. Filled by decide.

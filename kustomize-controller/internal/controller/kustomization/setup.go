@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fluxcd/pkg/runtime/conditions"
 	"github.com/fluxcd/pkg/runtime/predicates"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -16,8 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -30,6 +27,7 @@ import (
 const (
 	bySource     = "spec.sourceRef"
 	byDependency = "spec.dependsOn"
+	byExpression = "spec.dependsOn.readyExpr"
 	byConfig     = "configs"
 )
 
@@ -57,7 +55,7 @@ func (w *Waker) connect(_ context.Context, q queue) error {
 
 // SetupWithManager registers the controller, its indexes and its watches.
 func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, waker *Waker, options controller.Options) error {
-	for index, keys := range map[string]client.IndexerFunc{bySource: sourceKeys, byDependency: dependencyKeys, byConfig: configKeys} {
+	for index, keys := range map[string]client.IndexerFunc{bySource: sourceKeys, byDependency: dependencyKeys, byExpression: expressionKeys, byConfig: configKeys} {
 		if err := mgr.GetFieldIndexer().IndexField(ctx, &kustomizev1.Kustomization{}, index, keys); err != nil {
 			return err
 		}
@@ -66,13 +64,14 @@ func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wak
 		Named("kustomization").
 		For(&kustomizev1.Kustomization{}, builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}, weirreconcile.Restored()))).
-		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(c.dependents), builder.WithPredicates(newlyReady)).
+		Watches(&kustomizev1.Kustomization{}, c.wakeDependents()).
 		WatchesRawSource(source.Func(waker.connect)).
 		WithOptions(options).
 		Build(c)
 	if err != nil {
 		return err
 	}
+	c.wake = waker.Wake
 	c.watches = watches{controller: built, cache: mgr.GetCache(), begun: map[string]struct{}{}}
 	return nil
 }
@@ -89,36 +88,6 @@ func sourceKey(kind string, name types.NamespacedName) string { return kind + "/
 
 func sourceName(k *kustomizev1.Kustomization) types.NamespacedName {
 	return types.NamespacedName{Namespace: k.GetSourceNamespace(), Name: k.Spec.SourceRef.Name}
-}
-
-func dependencyKeys(obj client.Object) []string {
-	k, ok := obj.(*kustomizev1.Kustomization)
-	if !ok {
-		return nil
-	}
-	var keys []string
-	for _, d := range k.GetDependsOn() {
-		keys = append(keys, dependencyKey(k, d).String())
-	}
-	return keys
-}
-
-// newlyReady passes Kustomizations that others may have waited for.
-var newlyReady = predicate.Funcs{
-	CreateFunc: func(event.CreateEvent) bool { return false },
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		before, wasOne := e.ObjectOld.(*kustomizev1.Kustomization)
-		after, isOne := e.ObjectNew.(*kustomizev1.Kustomization)
-		return wasOne && isOne && conditions.IsReady(after) && (!conditions.IsReady(before) ||
-			before.Status.LastAppliedRevision != after.Status.LastAppliedRevision ||
-			before.Status.ObservedGeneration != after.Status.ObservedGeneration)
-	},
-	DeleteFunc: func(event.DeleteEvent) bool { return false },
-}
-
-// dependents are the Kustomizations that wait for another.
-func (c *Controller) dependents(ctx context.Context, obj client.Object) []reconcile.Request {
-	return c.indexed(ctx, byDependency, client.ObjectKeyFromObject(obj).String())
 }
 
 func (c *Controller) indexed(ctx context.Context, index, key string) []reconcile.Request {

@@ -47,13 +47,9 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 	spec := obj.Spec
 	weir := ptr.Deref(spec.Weir, kustomizev1.WeirSpec{})
 	set := map[string]bool{
-		"spec.decryption":       spec.Decryption != nil,
-		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
-		"spec.dependsOn[].readyExpr": slices.ContainsFunc(spec.DependsOn, func(d dependency) bool {
-			return d.ReadyExpr != ""
-		}),
+		"spec.decryption":          spec.Decryption != nil,
+		"spec.healthCheckExprs":    len(spec.HealthCheckExprs) > 0,
 		"spec.weir.mode":           weir.Mode == kustomizev1.ModePlan,
-		"spec.weir.dependsOn":      len(weir.DependsOn) > 0,
 		"spec.weir.driftDetection": weir.DriftDetection != nil,
 		"spec.weir.pruneGuard":     weir.PruneGuard != nil,
 	}
@@ -75,6 +71,11 @@ func crossNamespace(obj *kustomizev1.Kustomization) error {
 	for _, d := range obj.GetDependsOn() {
 		if d.Namespace != "" && d.Namespace != obj.Namespace {
 			errs = append(errs, fmt.Errorf("spec.dependsOn names %s/%s, and references to other namespaces are forbidden here", d.Namespace, d.Name))
+		}
+	}
+	for _, d := range objectDependencies(obj) {
+		if d.Namespace != "" && d.Namespace != obj.Namespace {
+			errs = append(errs, fmt.Errorf("spec.weir.dependsOn names %s/%s/%s, and references to other namespaces are forbidden here", d.Kind, d.Namespace, d.Name))
 		}
 	}
 	return errors.Join(errs...)

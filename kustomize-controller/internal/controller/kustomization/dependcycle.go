@@ -1,0 +1,100 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/depend"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+)
+
+func stalledInCycle(cycle []types.NamespacedName) error {
+	return reconcile.Stalled(kustomizev1.DependencyCycleReason, fmt.Errorf(
+		"dependency cycle: %s; remove one of these from spec.dependsOn or spec.weir.dependsOn", depend.Describe(cycle)))
+}
+
+// findCycle returns a way from obj back to itself, or nil. From before it
+// looks until it finds none, an edit of any Kustomization wakes obj: the edit
+// may be the one that breaks the cycle.
+func (c *Controller) findCycle(ctx context.Context, obj *kustomizev1.Kustomization) []types.NamespacedName {
+	start := client.ObjectKeyFromObject(obj)
+	c.stallInCycle(start)
+	cycle := depend.Cycle(start, func(key types.NamespacedName) []types.NamespacedName {
+		if key == start {
+			return kustomizationsOf(obj)
+		}
+		next := &kustomizev1.Kustomization{}
+		if c.Client.Get(ctx, key, next) != nil {
+			return nil
+		}
+		return kustomizationsOf(next)
+	})
+	if cycle == nil {
+		c.leaveCycle(start)
+	}
+	c.wakeOthers(cycle)
+	return cycle
+}
+
+// wakeOthers has the other members of a cycle find it as well, those that do
+// not know of it yet.
+func (c *Controller) wakeOthers(cycle []types.NamespacedName) {
+	known := c.stalledInCycles()
+	for _, name := range cycle {
+		if !slices.Contains(known, name) {
+			c.wake(name, 0)
+		}
+	}
+}
+
+// kustomizationsOf lists the Kustomizations that one depends on, in either
+// form.
+func kustomizationsOf(obj *kustomizev1.Kustomization) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for _, d := range obj.GetDependsOn() {
+		keys = append(keys, dependencyKey(obj, d))
+	}
+	for _, d := range objectDependencies(obj) {
+		if isKustomization(d) {
+			keys = append(keys, dependencyKey(obj, dependency{Name: d.Name, Namespace: d.Namespace}))
+		}
+	}
+	return keys
+}
+
+func isKustomization(d kustomizev1.ObjectDependency) bool {
+	gvk := schema.FromAPIVersionAndKind(d.APIVersion, d.Kind)
+	return gvk.Group == kustomizev1.GroupVersion.Group && gvk.Kind == kustomizev1.KustomizationKind
+}
+
+func (c *Controller) stallInCycle(name types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inCycle == nil {
+		c.inCycle = map[types.NamespacedName]struct{}{}
+	}
+	c.inCycle[name] = struct{}{}
+}
+
+func (c *Controller) leaveCycle(name types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.inCycle, name)
+}
+
+// stalledInCycles are the Kustomizations that wait for a cycle to be broken.
+func (c *Controller) stalledInCycles() []types.NamespacedName {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.inCycle))
+}
