@@ -44,6 +44,8 @@ type App struct {
 	Events  events.Recorder
 	Metrics helper.Metrics
 
+	departure *departure
+
 	guard *counterpart
 	lock  *guardedLock // nil without leader election
 }
@@ -109,6 +111,12 @@ func New(s Settings, o *Options) (*App, error) {
 		if err := app.Manager.Add(app.lock); err != nil {
 			return nil, fmt.Errorf("watch over the leadership: %w", err)
 		}
+	}
+	if app.departure, err = newDeparture(app, s, o); err != nil {
+		return nil, err
+	}
+	if err := app.Manager.Add(app.departure); err != nil {
+		return nil, fmt.Errorf("watch for an uninstall: %w", err)
 	}
 	if app.Events, err = events.NewRecorder(log, o.EventsAddr, s.Name, events.WithManager(app.Manager)); err != nil {
 		return nil, fmt.Errorf("set up events for --events-addr: %w", err)

@@ -97,6 +97,7 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, LenientSubstitution: !o.Gates.Enabled(strictPostBuildSubstitutions), CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
 		Events:    a.Events,
 		Metrics:   a.Metrics,
+		Leaving:   a.Leaving(&kustomizev1.Kustomization{}),
 		Options:   o.controller(),
 	}
 	return c.SetupWithManager(ctx, a.Manager, waker, controller.TypedOptions[ctrl.Request]{

@@ -112,6 +112,7 @@ func setupGitRepository(ctx context.Context, a *app.App, o *Options, artifacts *
 		Dialer:  dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)}),
 		Events:  a.Events,
 		Metrics: a.Metrics,
+		Leaving: a.Leaving(&sourcev1.GitRepository{}),
 		Options: gitrepository.Options{
 			Algorithms: git.Algorithms{KeyExchange: o.SSHKexAlgos, HostKey: o.SSHHostKeyAlgos},
 			Jitter:     o.Jittered(),

@@ -50,6 +50,9 @@ type Controller struct {
 	Builder *build.Builder
 	Events  events.Recorder
 	Metrics helper.Metrics
+	// Leaving reports whether Weir is being uninstalled: then nothing is done
+	// any more. Nil: never.
+	Leaving func() bool
 	Options Options
 
 	mu       sync.Mutex
@@ -118,6 +121,9 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 
 	if !obj.DeletionTimestamp.IsZero() {
 		return c.finalize(ctx, s)
+	}
+	if c.leaving() {
+		return ctrl.Result{}, nil
 	}
 	if controllerutil.AddFinalizer(obj, kustomizev1.Finalizer) {
 		if err := patcher.Metadata(ctx); err != nil {

@@ -50,9 +50,16 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	return ctrl.Result{}, nil
 }
 
+// leaving reports what was heard of an uninstall. That nothing was heard of it
+// does not prove that there is none.
+func (c *Controller) leaving() bool { return c.Leaving != nil && c.Leaving() }
+
 // uninstalling reports whether Weir itself is on its way out: then objects of
 // ours are deleted by the hundred, and not one workload may follow.
 func (c *Controller) uninstalling(ctx context.Context) (bool, error) {
+	if c.leaving() {
+		return true, nil
+	}
 	crd := &apiextensionsv1.CustomResourceDefinition{}
 	err := c.Live.Get(ctx, client.ObjectKey{Name: CRDName}, crd)
 	if apierrors.IsNotFound(err) || err == nil && !crd.DeletionTimestamp.IsZero() {

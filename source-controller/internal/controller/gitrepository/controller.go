@@ -41,6 +41,9 @@ type Controller struct {
 	Dialer  *dial.Dialer
 	Events  events.Recorder
 	Metrics helper.Metrics
+	// Leaving reports whether Weir is being uninstalled: then nothing is done
+	// any more. Nil: never.
+	Leaving func() bool
 	Options Options
 }
 
@@ -71,6 +74,9 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 
 	if !obj.DeletionTimestamp.IsZero() {
 		return c.finalize(ctx, s)
+	}
+	if c.Leaving != nil && c.Leaving() {
+		return ctrl.Result{}, nil
 	}
 	if controllerutil.AddFinalizer(obj, sourcev1.SourceFinalizer) {
 		if err := patcher.Metadata(ctx); err != nil {
