@@ -6,15 +6,13 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -75,10 +73,7 @@ func (e *Engine) prune(ctx context.Context, ref inventory.Ref, version string, o
 	if err != nil {
 		return false, &ObjectError{Ref: ref, Doing: "delete", Err: err}
 	}
-	labels := live.GetLabels()
-	mine := labels[e.config.Watch.Labels.Name] == opts.Owner.Name && labels[e.config.Watch.Labels.Namespace] == opts.Owner.Namespace
-	keep := watch.HasMark(live, e.config.Keys.keep()...)
-	if !mine || keep || live.GetDeletionTimestamp() != nil {
+	if !e.prunable(live, opts) || live.GetDeletionTimestamp() != nil {
 		return false, nil
 	}
 	err = opts.Client.deleteObject(ctx, live)
@@ -91,28 +86,49 @@ func (e *Engine) prune(ctx context.Context, ref inventory.Ref, version string, o
 	return true, nil
 }
 
-// terminationPoll is how often deleted objects are looked for.
-const terminationPoll = 500 * time.Millisecond
-
-// AwaitGone returns when none of the objects exists any more. The error of a
-// timeout names those that are left.
-func (e *Engine) AwaitGone(ctx context.Context, refs []inventory.Ref, versions inventory.Inventory, client *Client, timeout time.Duration) error {
-	left := slices.Clone(refs)
-	err := wait.PollUntilContextTimeout(ctx, terminationPoll, timeout, true, func(ctx context.Context) (bool, error) {
-		left = slices.DeleteFunc(left, func(ref inventory.Ref) bool {
-			_, err := client.Get(ctx, ref, versions[ref])
-			return apierrors.IsNotFound(err) || meta.IsNoMatchError(err)
-		})
-		return len(left) == 0, nil
-	})
-	if errors.Is(err, context.DeadlineExceeded) && len(left) > 0 {
-		return fmt.Errorf("objects still terminating: %s", list(left))
-	}
-	return err
+// prunable reports whether a live object is the owner's and does not ask to be
+// kept.
+func (e *Engine) prunable(live *unstructured.Unstructured, opts PruneOptions) bool {
+	labels := live.GetLabels()
+	mine := labels[e.config.Watch.Labels.Name] == opts.Owner.Name && labels[e.config.Watch.Labels.Namespace] == opts.Owner.Namespace
+	return mine && !watch.HasMark(live, e.config.Keys.keep()...)
 }
 
-// list names refs: the first five, then how many more.
-func list(refs []inventory.Ref) string {
+// Terminating returns the objects of an inventory that are still the owner's
+// and on their way out, sorted by their IDs. One that is gone is not, nor is one
+// that was made anew under the same name, or that asks to be kept and is
+// deleted by somebody else.
+func (e *Engine) Terminating(ctx context.Context, inv inventory.Inventory, opts PruneOptions) ([]inventory.Ref, error) {
+	refs := inv.Refs()
+	going := make([]bool, len(refs))
+	errs := make([]error, len(refs))
+	var group errgroup.Group
+	group.SetLimit(e.config.Concurrency)
+	for i, ref := range refs {
+		group.Go(func() error {
+			live, err := opts.Client.Get(ctx, ref, inv[ref])
+			switch {
+			case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+			case err != nil:
+				errs[i] = &ObjectError{Ref: ref, Doing: "read", Err: err}
+			default:
+				going[i] = live.GetDeletionTimestamp() != nil && e.prunable(live, opts)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // what goes wrong is in errs
+	left := make([]inventory.Ref, 0, len(refs))
+	for i, ref := range refs {
+		if going[i] {
+			left = append(left, ref)
+		}
+	}
+	return left, joinErrors(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+}
+
+// Names lists objects: the first five, then how many more.
+func Names(refs []inventory.Ref) string {
 	errs := make([]error, len(refs))
 	for i, ref := range refs {
 		errs[i] = errors.New(ref.String())

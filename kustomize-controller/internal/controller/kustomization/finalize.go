@@ -38,6 +38,9 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 			return c.undeleted(s, err)
 		}
 	}
+	if s.recheck > 0 {
+		return ctrl.Result{RequeueAfter: s.recheck}, nil
+	}
 	if err := c.Clusters.Leave(ctx, s.obj.UID); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -104,16 +107,16 @@ func (c *Controller) deleteMembers(ctx context.Context, s *scope, inv inventory.
 	if gone, err := c.tenantGone(ctx, s); gone || err != nil {
 		return err
 	}
-	deleted, _, err := s.engine.Prune(ctx, inv, apply.PruneOptions{Client: s.client, Owner: s.owner()})
-	c.pruned(s, deleted)
-	if err != nil {
-		return fmt.Errorf("delete the applied objects: %w", err)
+	if s.memory.terminating == nil {
+		deleted, _, err := s.engine.Prune(ctx, inv, apply.PruneOptions{Client: s.client, Owner: s.owner()})
+		c.pruned(s, deleted)
+		if err != nil {
+			return fmt.Errorf("delete the applied objects: %w", err)
+		}
+		s.memory.terminating = inv
 	}
 	if policy == kustomizev1.DeletionPolicyWaitForTermination {
-		if err := s.engine.AwaitGone(ctx, deleted, inv, s.client, s.obj.GetTimeout()); err != nil {
-			// As in Flux, the wait has a limit and the deletion goes on.
-			c.event(s, corev1.EventTypeWarning, kustomizev1.PruneFailedReason, err.Error())
-		}
+		return c.awaitTermination(ctx, s)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
+	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -50,6 +51,9 @@ type memory struct {
 	unwatched string
 	// run is the reconciliation that is under way, or was last.
 	run run
+	// terminating are the objects that were deleted together with the
+	// Kustomization and that are waited for; nil before.
+	terminating inventory.Inventory
 	// explanation of the objects that are not healthy.
 	explanation explanation
 	// cluster is the key of the one that all this is about, and epoch how
