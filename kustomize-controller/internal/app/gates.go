@@ -9,6 +9,7 @@ import "github.com/weir-gitops/weir/pkg/app"
 const (
 	additiveCELDependencyCheck   = "AdditiveCELDependencyCheck"
 	directSourceFetch            = "DirectSourceFetch"
+	disableFailFastBehavior      = "DisableFailFastBehavior"
 	disableConfigWatchers        = "DisableConfigWatchers"
 	externalArtifact             = "ExternalArtifact"
 	strictPostBuildSubstitutions = "StrictPostBuildSubstitutions"
@@ -20,6 +21,7 @@ var gates = map[string]app.Gate{
 	additiveCELDependencyCheck:   {},
 	directSourceFetch:            {},
 	disableConfigWatchers:        {},
+	disableFailFastBehavior:      {},
 	externalArtifact:             {},
 	strictPostBuildSubstitutions: {Default: true},
 

@@ -88,6 +88,7 @@ func (o *Options) controller() kustomization.Options {
 		DirectSourceFetch:       o.Gates.Enabled(directSourceFetch),
 		ExternalArtifacts:       o.Gates.Enabled(externalArtifact),
 		WatchConfigs:            !o.Gates.Enabled(disableConfigWatchers),
+		DisableFailFast:         o.Gates.Enabled(disableFailFastBehavior),
 		Jitter:                  o.Jittered(),
 	}
 }
