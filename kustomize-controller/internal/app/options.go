@@ -40,6 +40,10 @@ type Options struct {
 	AcceptFluxCRDs        bool
 	AllowLocalSources     bool
 
+	SOPSAgeSecret                   string
+	SOPSVaultConfigMap              string
+	DefaultDecryptionServiceAccount string
+
 	InsecureKubeconfig              cluster.Insecure
 	DefaultKubeconfigServiceAccount string
 
@@ -70,6 +74,9 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.InsecureKubeconfig.Exec, "insecure-kubeconfig-exec", false, "Let kubeconfigs run a program in the controller's container for their credentials.")
 	fs.BoolVar(&o.InsecureKubeconfig.TLS, "insecure-kubeconfig-tls", false, "Let kubeconfigs turn off the check of the server's certificate, or do without TLS.")
 	fs.StringVar(&o.DefaultKubeconfigServiceAccount, "default-kubeconfig-service-account", "", "The service account whose token is used if the ConfigMap of spec.kubeConfig names none.")
+	fs.StringVar(&o.SOPSAgeSecret, "sops-age-secret", "", "The Secret in the controller's namespace with the age keys for Kustomizations whose spec.decryption names no Secret.")
+	fs.StringVar(&o.SOPSVaultConfigMap, "sops-vault-configmap", "", "The ConfigMap in the controller's namespace that lists the Vault and OpenBao servers to log in to with tokens of service accounts.")
+	fs.StringVar(&o.DefaultDecryptionServiceAccount, "default-decryption-service-account", "", "The service account whose identity is shown to key services for Kustomizations which name none; without it the controller shows its own.")
 	fs.IntVar(&o.HTTPRetry, "http-retry", 9, "How often the download of an artifact is tried again.")
 	fs.StringVar(&o.ArtifactPath, "artifact-path", os.TempDir(), "The directory for unpacked artifacts. It may be emptied at any time.")
 	fs.Int64Var(&o.ArtifactCacheSize, "artifact-cache-size", 1<<30, "How many bytes of unpacked artifacts are kept.")
@@ -85,6 +92,7 @@ func (o *Options) controller() kustomization.Options {
 		NoCrossNamespaceRefs:    o.NoCrossNamespaceRefs,
 		AdditiveDependencyCheck: o.Gates.Enabled(additiveCELDependencyCheck),
 		DefaultServiceAccount:   o.DefaultServiceAccount,
+		Decryption:              o.decryption(),
 		DirectSourceFetch:       o.Gates.Enabled(directSourceFetch),
 		ExternalArtifacts:       o.Gates.Enabled(externalArtifact),
 		WatchConfigs:            !o.Gates.Enabled(disableConfigWatchers),

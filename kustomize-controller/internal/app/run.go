@@ -88,17 +88,18 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 		return err
 	}
 	c := &kustomization.Controller{
-		Client:    cached,
-		Live:      a.Manager.GetAPIReader(),
-		Store:     reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
-		Clusters:  clusters,
-		Lookout:   lookout,
-		Artifacts: artifacts,
-		Builder:   build.New(build.Options{NoRemoteBases: o.NoRemoteBases, LenientSubstitution: !o.Gates.Enabled(strictPostBuildSubstitutions), CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
-		Events:    a.Events,
-		Metrics:   a.Metrics,
-		Leaving:   a.Leaving(&kustomizev1.Kustomization{}),
-		Options:   o.controller(),
+		Client:     cached,
+		Live:       a.Manager.GetAPIReader(),
+		Store:      reconcile.NewStore(cached, a.Manager.GetAPIReader(), kustomizev1.StatusFieldManager),
+		Clusters:   clusters,
+		Lookout:    lookout,
+		Artifacts:  artifacts,
+		Builder:    build.New(build.Options{NoRemoteBases: o.NoRemoteBases, LenientSubstitution: !o.Gates.Enabled(strictPostBuildSubstitutions), CacheBytes: o.BuildCacheSize, Worker: []string{program, BuildWorker}}),
+		Decryption: newDecryption(ctx, a, o),
+		Events:     a.Events,
+		Metrics:    a.Metrics,
+		Leaving:    a.Leaving(&kustomizev1.Kustomization{}),
+		Options:    o.controller(),
 	}
 	return c.SetupWithManager(ctx, a.Manager, waker, controller.TypedOptions[ctrl.Request]{
 		RateLimiter: helper.GetRateLimiter(o.RateLimiter),

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -53,6 +54,8 @@ type Request struct {
 	// Variables are those of spec.postBuild: what substituteFrom refers to, in its order, with substitute over it. They are
 	// only used if spec.postBuild is set.
 	Variables map[string]string
+	// Decrypter decrypts what SOPS has encrypted. Nil: nothing is, and an object that is encrypted as a whole is an error.
+	Decrypter Decrypter
 }
 
 // Result is what a build came to.
@@ -129,18 +132,24 @@ func (b *Builder) build(ctx context.Context, tree *overlay.Tree, request *Reques
 	}
 	if found.plain && changesNothingButNamespace(spec) {
 		if entries, ok := b.plainer.place(found.entries, spec.TargetNamespace); ok {
-			result, err := b.finish(entries, spec, request.Variables)
+			result, err := b.finish(ctx, entries, request)
 			return result, joinReads(spec, way, found.reads), err
 		}
 	}
 	if at.spec, err = hashSpec(spec); err != nil {
 		return nil, nil, err
 	}
-	rendered, err := cached(ctx, b.cache, at, func() (*rendering, error) { return b.render(ctx, tree, found, request) })
+	render := func() (*rendering, error) { return b.render(ctx, tree, found, request) }
+	var rendered *rendering
+	if found.secret(request) {
+		rendered, err = render()
+	} else {
+		rendered, err = cached(ctx, b.cache, at, render)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	result, err := b.finish(rendered.entries, spec, request.Variables)
+	result, err := b.finish(ctx, rendered.entries, request)
 	return result, joinReads(spec, way, found.reads, rendered.reads), err
 }
 
@@ -197,7 +206,9 @@ type plan struct {
 	origins origins
 	// reads is what was read to make the plan, or nil.
 	reads *overlay.Reads
-	bytes int64
+	// sealed are the encrypted files that are read as secrets.
+	sealed seals
+	bytes  int64
 }
 
 func (p *plan) size() int64 { return p.bytes }
@@ -230,7 +241,7 @@ func (b *Builder) plan(ctx context.Context, tree *overlay.Tree, dir string) (*pl
 	if err := w.kustomization(ctx, &p.kustomization, &level{dir: dir, file: p.file}); err != nil {
 		return nil, err
 	}
-	p.remote = w.remote
+	p.remote, p.sealed = w.remote, w.sealed
 	if w.simple {
 		p.entries, p.plain = b.plainer.entries(w.sources)
 	}
@@ -296,10 +307,22 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, reque
 		return nil, fmt.Errorf("write the kustomization for %s: %w", describe(p.dir), err)
 	}
 	remote := p.remote || w.remote
-	contents, err := b.run(ctx, tree, order{Root: request.Root, Dir: p.dir, Laid: map[string][]byte{path.Join(p.dir, p.file): manifest}}, remote)
+	laid, err := slices.Concat(p.sealed, w.sealed).unseal(ctx, tree, request.Decrypter)
+	if err != nil {
+		return nil, err
+	}
+	secret := len(laid) > 0
+	if secret {
+		ctx = silent(ctx)
+	}
+	laid[path.Join(p.dir, p.file)] = manifest
+	contents, err := b.run(ctx, tree, order{Root: request.Root, Dir: p.dir, Laid: laid}, remote)
 	if err != nil {
 		if isContext(err) {
 			return nil, err
+		}
+		if secret {
+			return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), errWithheld)
 		}
 		fault := blame(readable(err, p.origins.files), merged.Patches, len(p.kustomization.Patches))
 		return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), fault)

@@ -356,12 +356,7 @@ func encryptedFaults() map[string]faultCase {
 		"an encrypted object": {
 			map[string]string{"a.yaml": settings + "sops: {mac: \"ENC[AES256_GCM]\", lastmodified: \"2026\"}\n"},
 			kustomizev1.KustomizationSpec{TargetNamespace: "team"},
-			"ConfigMap team/settings in a.yaml:1: it is encrypted with SOPS, and decryption is not built yet",
-		},
-		"an encrypted file in a Secret": {
-			map[string]string{"a.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {x: c29wc19tYWM9RU5DWw==}\n"},
-			kustomizev1.KustomizationSpec{Decryption: &kustomizev1.Decryption{Provider: "sops"}},
-			"Secret a in a.yaml:1: it is encrypted with SOPS, and decryption is not built yet",
+			"ConfigMap team/settings in a.yaml:1: it is encrypted with SOPS; set spec.decryption to have it decrypted, or annotate it with kustomize.toolkit.fluxcd.io/decrypt: disabled if others decrypt it",
 		},
 	}
 }

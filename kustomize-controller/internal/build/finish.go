@@ -4,8 +4,7 @@
 package build
 
 import (
-	"bytes"
-	"encoding/base64"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,8 +19,9 @@ import (
 
 // finish does what comes after kustomize: it checks the objects, replaces variables and sets common metadata. The entries
 // stay as they are.
-func (b *Builder) finish(entries []entry, spec *kustomizev1.KustomizationSpec, values map[string]string) (*Result, error) {
-	variables, err := b.variables(spec, values)
+func (b *Builder) finish(ctx context.Context, entries []entry, request *Request) (*Result, error) {
+	spec := &request.Kustomization.Spec
+	variables, err := b.variables(spec, request.Variables)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (b *Builder) finish(entries []entry, spec *kustomizev1.KustomizationSpec, v
 	var faults []error
 	for i := range entries {
 		e := &entries[i]
-		content, err := finishOne(e, i, spec, variables)
+		content, err := finishOne(ctx, e, i, request, variables)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -65,7 +65,7 @@ func (b *Builder) variables(spec *kustomizev1.KustomizationSpec, values map[stri
 }
 
 // finishOne returns the finished content of an entry.
-func finishOne(e *entry, index int, spec *kustomizev1.KustomizationSpec, variables *substitute.Variables) (
+func finishOne(ctx context.Context, e *entry, index int, request *Request, variables *substitute.Variables) (
 	map[string]any, error,
 ) {
 	id := identify(e.content)
@@ -82,25 +82,24 @@ func finishOne(e *entry, index int, spec *kustomizev1.KustomizationSpec, variabl
 	if err := complete(id); err != nil {
 		return nil, fail(err)
 	}
-	if encrypted(e.content, spec.Decryption != nil) {
-		return nil, fail(errors.New("it is encrypted with SOPS, and decryption is not built yet"))
+	content, secret, err := reveal(ctx, e, request)
+	if err != nil {
+		return nil, fail(err)
 	}
-	content := e.content
-	if variables != nil && e.dollar && !substitute.Skips(content) {
-		var err error
+	if variables != nil && (e.dollar || secret) && !substitute.Skips(content) {
 		if content, err = variables.Apply(content); err != nil {
-			return nil, fail(err)
+			return nil, fail(withhold(err, secret))
 		}
 		if err := complete(identify(content)); err != nil {
 			return nil, fail(fmt.Errorf("with the variables replaced, %w", err))
 		}
-	} else {
+	} else if !secret {
 		content = runtime.DeepCopyJSON(content)
 	}
 	if err := checkMetadata(content); err != nil {
 		return nil, fail(err)
 	}
-	if common := spec.CommonMetadata; common != nil {
+	if common := request.Kustomization.Spec.CommonMetadata; common != nil {
 		setMetadata(content, "labels", common.Labels)
 		setMetadata(content, "annotations", common.Annotations)
 	}
@@ -177,36 +176,4 @@ func repeated(result *Result) []error {
 		seen[id] = where
 	}
 	return faults
-}
-
-// encrypted tells whether an object was encrypted with SOPS: as a whole or, if decryption is asked for, in the data of a
-// Secret. Without that, a file that only its reader can decrypt is data like any other.
-func encrypted(content map[string]any, decryption bool) bool {
-	if sops, ok := content["sops"].(map[string]any); ok {
-		if _, ok := sops["mac"]; ok {
-			return true
-		}
-	}
-	if !decryption || content["kind"] != "Secret" || content["apiVersion"] != "v1" {
-		return false
-	}
-	data, _ := content["data"].(map[string]any)
-	for _, item := range data {
-		text, _ := item.(string)
-		plain, err := base64.StdEncoding.DecodeString(text)
-		if err == nil && hasSOPSMark(plain) {
-			return true
-		}
-	}
-	return false
-}
-
-// hasSOPSMark finds what SOPS writes into files of the formats that it knows.
-func hasSOPSMark(data []byte) bool {
-	for _, mark := range []string{`"mac": "ENC[`, "mac: ENC[", "sops_mac=ENC[", "[sops]"} {
-		if bytes.Contains(data, []byte(mark)) {
-			return true
-		}
-	}
-	return false
 }

@@ -58,6 +58,8 @@ type walker struct {
 	simple bool
 	// remote is true once something has to be fetched.
 	remote bool
+	// sealed are the encrypted files that are read as secrets.
+	sealed seals
 	visits int
 }
 
@@ -262,6 +264,7 @@ func (w *walker) directory(ctx context.Context, l *level, field, entry, name str
 
 // others goes through the files that are neither resources nor components.
 func (w *walker) others(ctx context.Context, k *types.Kustomization, l *level) error {
+	w.seals(k, l)
 	for _, text := range inlineTexts(k) {
 		if err := guardAliases([]byte(text.entry)); err != nil {
 			return fmt.Errorf("%s: %w", l.says(text.field), err)

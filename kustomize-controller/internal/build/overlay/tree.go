@@ -146,6 +146,22 @@ func (t *Tree) Stat(name string) (isDir bool, err error) {
 	return info.IsDir(), nil
 }
 
+// Size returns how many bytes a regular file has. Its errors are like those of Stat.
+func (t *Tree) Size(name string) (int64, error) {
+	name = path.Clean(name)
+	if content, ok := t.laid[name]; ok {
+		return int64(len(content)), nil
+	}
+	info, err := t.root.Stat(name)
+	if err != nil {
+		return 0, cause(err)
+	}
+	if !info.Mode().IsRegular() {
+		return 0, errNotRegular
+	}
+	return info.Size(), nil
+}
+
 var errNotRegular = errors.New("neither a regular file nor a directory")
 
 // ReadFile returns the content of a regular file. Its errors are like those of Stat. The caller must not change the

@@ -30,6 +30,7 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 		Root:          s.tree.Dir(),
 		Kustomization: s.obj,
 		Variables:     s.variables,
+		Decrypter:     s.decrypter,
 	})
 	if _, nowhere := errors.AsType[*build.PathError](err); nowhere {
 		return reconcile.Fail(kustomizev1.ArtifactFailedReason, err)

@@ -26,6 +26,7 @@ import (
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
+	"github.com/weir-gitops/weir/kustomize-controller/internal/decrypt"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -48,8 +49,10 @@ type Controller struct {
 	Artifacts *artifact.Cache
 	// Builder renders.
 	Builder *build.Builder
-	Events  events.Recorder
-	Metrics helper.Metrics
+	// Decryption reaches key services.
+	Decryption *decrypt.Services
+	Events     events.Recorder
+	Metrics    helper.Metrics
 	// Leaving reports whether Weir is being uninstalled: then nothing is done
 	// any more. Nil: never.
 	Leaving func() bool
@@ -87,6 +90,7 @@ type Options struct {
 	// DefaultServiceAccount acts for Kustomizations that name none. Empty:
 	// the controller itself.
 	DefaultServiceAccount string
+	Decryption            DecryptionOptions
 	// DirectSourceFetch reads sources past the cache.
 	DirectSourceFetch bool
 	// ExternalArtifacts allows sources of the kind ExternalArtifact.

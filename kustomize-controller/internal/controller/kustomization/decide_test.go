@@ -150,7 +150,7 @@ func TestUnsupported(t *testing.T) {
 		want   []string
 	}{
 		"nothing":    {func(*kustomizev1.KustomizationSpec) {}, nil},
-		"decryption": {func(s *kustomizev1.KustomizationSpec) { s.Decryption = &kustomizev1.Decryption{} }, []string{"spec.decryption"}},
+		"decryption": {func(s *kustomizev1.KustomizationSpec) { s.Decryption = &kustomizev1.Decryption{} }, nil},
 		"readyExpr": {
 			func(s *kustomizev1.KustomizationSpec) {
 				s.DependsOn = []meta.DependencyReference{{Name: "a"}, {Name: "b", ReadyExpr: "true"}}
@@ -160,8 +160,9 @@ func TestUnsupported(t *testing.T) {
 		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, nil},
 		"two, sorted": {
 			func(s *kustomizev1.KustomizationSpec) {
-				s.HealthCheckExprs, s.Decryption = []meta.CustomHealthCheck{{}}, &kustomizev1.Decryption{}
-			}, []string{"spec.decryption", "spec.healthCheckExprs"},
+				s.Weir = &kustomizev1.WeirSpec{Mode: kustomizev1.ModePlan}
+				s.HealthCheckExprs = []meta.CustomHealthCheck{{}}
+			}, []string{"spec.healthCheckExprs", "spec.weir.mode"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

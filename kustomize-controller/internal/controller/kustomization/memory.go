@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -74,6 +75,8 @@ type attempt struct {
 	generation int64
 	digest     string
 	variables  string
+	// keys identifies what decrypts.
+	keys string
 }
 
 func (c *Controller) remember(uid types.UID) *memory {
@@ -126,7 +129,9 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
 	before := m.tried
 	variables, err := c.readVariables(ctx, s)
-	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest, variables: digestOf(variables)}
+	keys, keysErr := c.readKeys(ctx, s)
+	err = errors.Join(err, keysErr)
+	m.tried = attempt{generation: s.obj.Generation, digest: s.artifact.Digest, variables: digestOf(variables), keys: keys}
 	began := c.resumeWait(s, before)
 	if err != nil {
 		s.full, m.run = true, run{}

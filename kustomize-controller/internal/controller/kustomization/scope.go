@@ -55,6 +55,9 @@ type scope struct {
 	self map[string]any
 	// variables to substitute, nil for none. Filled by decide.
 	variables map[string]string
+	// decrypter has the keys of spec.decryption, nil if it is not set. Filled by
+	// decide.
+	decrypter build.Decrypter
 	// full says that this reconcile builds and applies. Filled by decide.
 	full bool
 	// written says that everything was applied and pruned. Filled by prune.

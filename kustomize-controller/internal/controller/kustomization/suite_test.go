@@ -122,6 +122,7 @@ func startControllerOn(config *rest.Config, flags ...string) *process {
 	_ = fs.Parse(append([]string{
 		"--metrics-addr=0", "--health-addr=0", "--runtime-namespace=weir-system", "--allow-local-sources",
 		"--artifact-path=" + dir, "--requeue-dependency=2s", "--http-retry=0",
+		"--sops-age-secret=sops-age", "--sops-vault-configmap=vaults",
 	}, flags...))
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{cancel: cancel, done: make(chan error, 1), dir: dir}

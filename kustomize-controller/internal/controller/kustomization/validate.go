@@ -25,6 +25,9 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason,
 			fmt.Errorf("this version of kustomize-controller does not implement %s; remove what is set there", strings.Join(fields, ", ")))
 	}
+	if err := c.checkDecryption(s); err != nil {
+		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason, err)
+	}
 	if s.obj.Spec.SourceRef.Kind == sourcev1.ExternalArtifactKind && !c.Options.ExternalArtifacts {
 		return reconcile.Stalled(kustomizev1.FeatureGateDisabledReason,
 			errors.New("spec.sourceRef names an ExternalArtifact, and this controller takes none; start it with --feature-gates=ExternalArtifact=true"))
@@ -47,7 +50,6 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 	spec := obj.Spec
 	weir := ptr.Deref(spec.Weir, kustomizev1.WeirSpec{})
 	set := map[string]bool{
-		"spec.decryption":          spec.Decryption != nil,
 		"spec.healthCheckExprs":    len(spec.HealthCheckExprs) > 0,
 		"spec.weir.mode":           weir.Mode == kustomizev1.ModePlan,
 		"spec.weir.driftDetection": weir.DriftDetection != nil,
