@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -65,7 +66,9 @@ type Desired struct {
 
 	// suspends is set if the object has a field that Kueue would set.
 	suspends bool
-	data     []byte
+	// fields of an object whose data are not kept.
+	fields *fieldpath.Set
+	data   []byte
 	stage    stage
 }
 

@@ -24,6 +24,8 @@ type Set struct {
 	owner types.NamespacedName
 	uid   types.UID
 	rules atomic.Pointer[exemption.Rules]
+	// tolerates is set if drift is left as it is.
+	tolerates atomic.Bool
 
 	mu      sync.Mutex
 	busy    bool
@@ -43,6 +45,10 @@ type member struct {
 	available int64
 
 	contest contest
+	// since is when the fingerprint was set, and inspected what was found of
+	// a live object that has another one.
+	since     time.Time
+	inspected *inspection
 }
 
 // contest remembers the reverts of one member.
@@ -60,6 +66,10 @@ func (s *Set) Exempt(rules *exemption.Rules) { s.rules.Store(rules) }
 
 // Rules returns what Exempt has set.
 func (s *Set) Rules() *exemption.Rules { return s.rules.Load() }
+
+// Tolerate says whether live objects may differ from what was applied. Their
+// health counts all the same then.
+func (s *Set) Tolerate(drift bool) { s.tolerates.Store(drift) }
 
 // Known reports whether anything was applied in this process.
 func (s *Set) Known() bool {
@@ -108,6 +118,9 @@ func (s *Set) put(d *Desired, owned watch.Owned, skipped bool) {
 	kept.Object = nil
 	if d.Ref.Kind == "Secret" && d.Ref.Group == "" {
 		kept.data = nil
+		if d.Object != nil {
+			kept.fields = fieldsOf(d.Object)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,6 +130,7 @@ func (s *Set) put(d *Desired, owned watch.Owned, skipped bool) {
 		s.members[d.Ref] = m
 	}
 	m.desired, m.owned, m.skipped = kept, owned, skipped
+	m.since, m.inspected = time.Now(), nil
 }
 
 func (s *Set) setBusy(busy bool) {
@@ -135,7 +149,7 @@ func (s *Set) concerns(ref inventory.Ref, change watch.Change, scaled bool) (tim
 	switch {
 	case m == nil || s.busy:
 		return 0, false
-	case !m.skipped && !m.matches(change.After, scaled):
+	case !m.skipped && !m.matches(change.After, scaled) && !(s.tolerates.Load() && sameOwned(change)):
 		return driftDelay, true
 	case change.Before == nil || change.After == nil:
 		return healthDelay, true
@@ -144,6 +158,21 @@ func (s *Set) concerns(ref inventory.Ref, change watch.Change, scaled bool) (tim
 	}
 	return 0, false
 }
+
+// sameOwned reports whether a change is about what is not ours.
+func sameOwned(change watch.Change) bool {
+	return change.Before != nil && change.After != nil && change.Before.Owned == change.After.Owned
+}
+
+// drifts reports whether a record that does not match is that of an object
+// whose drift is tolerated, and not one that is older than the last apply.
+func (s *Set) drifts(m *member) bool {
+	return s.tolerates.Load() && time.Since(m.since) > watchLag
+}
+
+// watchLag is how long a watch may take to tell of an apply. Only where drift
+// is tolerated a record can go on not to match.
+const watchLag = 5 * time.Second
 
 // matches reports whether a live object is as the last apply left it, or is
 // not to be touched.

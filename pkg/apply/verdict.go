@@ -132,8 +132,11 @@ func (e *Engine) memberHealth(ctx context.Context, set *Set, m *member, client *
 	}
 	judged := Ailing{Ref: m.desired.Ref, Health: record.Health, UID: record.UID}
 	switch {
-	case !m.matches(record, e.scaled(m.desired.Ref)) && m.contest.settled(time.Now()):
+	case !m.matches(record, e.scaled(m.desired.Ref)) && m.contest.settled(time.Now()) && !set.drifts(m):
 		judged.Health = health.Result{Status: health.InProgress, Message: "waiting for the applied state to be seen"}
+		if set.tolerates.Load() {
+			e.config.Wake(set.owner, watchLag)
+		}
 		return judged, false, nil
 	case record.Health.Status == health.Current:
 		m.available = record.Available
@@ -185,7 +188,7 @@ func (e *Engine) Finished(set *Set) []Finished {
 			continue
 		}
 		record := e.pool.Get(m.desired.GVK, keyOf(m.desired.Ref))
-		if record != nil && record.Health.Finished && m.matches(record, false) {
+		if record != nil && record.Health.Finished && (m.matches(record, false) || set.drifts(m)) {
 			finished = append(finished, Finished{m.desired.Ref, m.desired.Digest, record.Health.Status == health.Current})
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/watch"
 )
 
 // Options of one apply.
@@ -35,6 +36,9 @@ type Options struct {
 	BeforeWrite func(ctx context.Context) error
 	// Insist makes Correct put contested paths back as well.
 	Insist bool
+	// Hold makes Apply write nothing. What it would write is held for drift
+	// from what was applied before, as it is after a restart.
+	Hold bool
 	// StageTimeout bounds the wait for definitions to take effect.
 	StageTimeout time.Duration
 }
@@ -64,10 +68,13 @@ func (e *Engine) Apply(ctx context.Context, set *Set, desired []*Desired, opts O
 	if err != nil {
 		return nil, err
 	}
-	if opts.BeforeWrite != nil && slices.ContainsFunc(steps, func(s *step) bool { return s.action.writes() }) {
+	if opts.BeforeWrite != nil && !opts.Hold && slices.ContainsFunc(steps, func(s *step) bool { return s.action.writes() }) {
 		if err := opts.BeforeWrite(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if opts.Hold {
+		return set.hold(steps), nil
 	}
 	set.setBusy(true)
 	defer set.setBusy(false)
@@ -76,6 +83,24 @@ func (e *Engine) Apply(ctx context.Context, set *Set, desired []*Desired, opts O
 		return w.changes, w.partial(err)
 	}
 	return w.changes, nil
+}
+
+// hold takes the outcome of a plan for what was applied.
+func (s *Set) hold(steps []*step) []Change {
+	changes := make([]Change, len(steps))
+	for i, step := range steps {
+		skipped := step.action == Skipped
+		if step.cleanup {
+			step.owned = watch.Owned{} // it never looks like that: others have claims on it
+		}
+		s.put(step.Desired, step.owned, skipped)
+		s.get(step.Ref).since = time.Time{} // no watch is behind
+		changes[i] = Change{Ref: step.Ref, Action: Unchanged}
+		if skipped {
+			changes[i].Action = Skipped
+		}
+	}
+	return changes
 }
 
 // writer carries out a plan.

@@ -43,10 +43,10 @@ const (
 	DriftEnabled DriftMode = "enabled"
 
 	// DriftWarn shows the change, in the condition Drifted and in status.weir.drift, and leaves it until the next
-	// revision or spec is applied.
+	// revision or spec is applied, or an apply is asked for.
 	DriftWarn DriftMode = "warn"
 
-	// DriftDisabled leaves the change, until the next revision or spec is applied.
+	// DriftDisabled leaves the change, until the next revision or spec is applied, or an apply is asked for.
 	DriftDisabled DriftMode = "disabled"
 )
 

@@ -52,6 +52,7 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	}
 	s.built(desired)
 	options := c.applyOptions(s)
+	options.Hold = s.holds()
 	options.BeforeWrite = func(ctx context.Context) error { return c.announce(ctx, s) }
 	s.changes, err = s.engine.Apply(ctx, s.set, desired, options)
 	c.applied(s)
@@ -62,7 +63,7 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 	}
-	return nil
+	return c.lookAtDrift(ctx, s, options.Hold)
 }
 
 func (c *Controller) applyOptions(s *scope) apply.Options {
@@ -121,13 +122,8 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// correct puts back what somebody else has changed since the last apply. It
-// comes before everything that can fail: while a new revision cannot be
-// applied, the last one still holds.
+// correct puts back what somebody else has changed since the last apply.
 func (c *Controller) correct(ctx context.Context, s *scope) error {
-	if !s.set.Known() {
-		return nil
-	}
 	drifted, err := s.engine.Drifted(ctx, s.set, s.client)
 	if err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)

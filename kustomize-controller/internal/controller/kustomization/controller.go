@@ -141,7 +141,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.validate,
 		c.watchConfigs,
 		c.connect,
-		reaching(c.correct),
+		reaching(c.watchDrift),
 		c.findSource,
 		c.checkDependencies,
 		c.skip,

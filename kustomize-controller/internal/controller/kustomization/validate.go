@@ -50,10 +50,9 @@ func unsupported(obj *kustomizev1.Kustomization) []string {
 	spec := obj.Spec
 	weir := ptr.Deref(spec.Weir, kustomizev1.WeirSpec{})
 	set := map[string]bool{
-		"spec.healthCheckExprs":    len(spec.HealthCheckExprs) > 0,
-		"spec.weir.mode":           weir.Mode == kustomizev1.ModePlan,
-		"spec.weir.driftDetection": weir.DriftDetection != nil,
-		"spec.weir.pruneGuard":     weir.PruneGuard != nil,
+		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
+		"spec.weir.mode":        weir.Mode == kustomizev1.ModePlan,
+		"spec.weir.pruneGuard":  weir.PruneGuard != nil,
 	}
 	var fields []string
 	for field, present := range set {

@@ -1,0 +1,154 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kustomization
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	corev1 "k8s.io/api/core/v1"
+
+	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+)
+
+// driftMode is what becomes of drift.
+func driftMode(obj *kustomizev1.Kustomization) kustomizev1.DriftMode {
+	if obj.Spec.Weir == nil || obj.Spec.Weir.DriftDetection == nil {
+		return kustomizev1.DriftEnabled
+	}
+	return cmp.Or(obj.Spec.Weir.DriftDetection.Mode, kustomizev1.DriftEnabled)
+}
+
+// watchDrift looks for changes that others made to applied objects, and puts
+// them back, shows them or does neither. It comes before everything that can
+// fail: while a new revision cannot be applied, the last one still holds.
+func (c *Controller) watchDrift(ctx context.Context, s *scope) error {
+	mode := driftMode(s.obj)
+	s.set.Tolerate(mode != kustomizev1.DriftEnabled)
+	if mode != kustomizev1.DriftWarn {
+		s.forgetDrift()
+	}
+	if !s.set.Known() {
+		return nil
+	}
+	switch mode {
+	case kustomizev1.DriftDisabled:
+		s.markDrifted(true)
+		return nil
+	case kustomizev1.DriftWarn:
+		return c.showDrift(ctx, s)
+	}
+	return c.correct(ctx, s)
+}
+
+// showDrift writes down what has drifted, and tells when that is something
+// else than before.
+func (c *Controller) showDrift(ctx context.Context, s *scope) error {
+	drifted, err := s.engine.Drifted(ctx, s.set, s.client)
+	if err != nil {
+		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	var found []apply.Difference
+	if len(drifted) > 0 {
+		if found, err = s.engine.Inspect(ctx, s.set, drifted, c.applyOptions(s)); err != nil {
+			return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+		}
+	}
+	if len(found) == 0 {
+		s.forgetDrift()
+		s.markDrifted(true)
+		return nil
+	}
+	if s.obj.Status.Weir == nil {
+		s.obj.Status.Weir = &kustomizev1.WeirStatus{}
+	}
+	changes := objectChanges(found)
+	s.obj.Status.Weir.Drift = &changes
+	message := describeDrift(found)
+	news := !s.showsDrift() || conditions.GetMessage(s.obj, kustomizev1.DriftedCondition) != message
+	conditions.MarkTrue(s.obj, kustomizev1.DriftedCondition, kustomizev1.DriftDetectedReason, "%s", message)
+	if news {
+		c.event(s, corev1.EventTypeWarning, kustomizev1.DriftDetectedReason, message)
+	}
+	return nil
+}
+
+// showsDrift reports whether the condition is about drift that is left as it
+// is.
+func (s *scope) showsDrift() bool {
+	return conditions.GetReason(s.obj, kustomizev1.DriftedCondition) == kustomizev1.DriftDetectedReason
+}
+
+// forgetDrift takes back what showDrift has written.
+func (s *scope) forgetDrift() {
+	if s.obj.Status.Weir != nil {
+		s.obj.Status.Weir.Drift = nil
+	}
+	if s.showsDrift() {
+		conditions.Delete(s.obj, kustomizev1.DriftedCondition)
+	}
+}
+
+// holds reports whether this is the first look after a restart at what was
+// applied before it, with drift to be left as it is: then differences are drift
+// and nothing new. That somebody asks for a reconcile, or that variables have
+// changed, makes it an apply.
+func (s *scope) holds() bool {
+	last := s.obj.Status.History.Latest()
+	return driftMode(s.obj) != kustomizev1.DriftEnabled && s.memory.applied == (attempt{}) && s.heldBefore() &&
+		!s.memory.asked(s) && last != nil && last.Digest == s.memory.run.digest
+}
+
+// Bounds of the summary of drift in a condition.
+const (
+	maxDrifted      = 5
+	maxDriftedPaths = 5
+)
+
+// describeDrift names the first objects that have drifted, and of each the
+// first fields.
+func describeDrift(found []apply.Difference) string {
+	sorted := slices.SortedFunc(slices.Values(found), func(a, b apply.Difference) int { return strings.Compare(a.Ref.ID(), b.Ref.ID()) })
+	var texts []string
+	for _, d := range sorted[:min(len(sorted), maxDrifted)] {
+		texts = append(texts, describeDifference(d))
+	}
+	if rest := len(sorted) - maxDrifted; rest > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(texts, "; ")
+}
+
+func describeDifference(d apply.Difference) string {
+	switch {
+	case d.Action == apply.Created:
+		return d.Ref.String() + " is gone"
+	case len(d.Paths) == 0:
+		return d.Ref.String() + " differs"
+	}
+	paths := d.Paths[:min(len(d.Paths), maxDriftedPaths):min(len(d.Paths), maxDriftedPaths)]
+	if rest := len(d.Paths) + d.Omitted - len(paths); rest > 0 {
+		paths = append(paths, fmt.Sprintf("and %d more", rest))
+	}
+	return d.Ref.String() + " differs: " + strings.Join(paths, ", ")
+}
+
+// lookAtDrift shows what a held apply has found; after any other there is no
+// drift.
+func (c *Controller) lookAtDrift(ctx context.Context, s *scope, held bool) error {
+	if !held {
+		s.forgetDrift()
+		return nil
+	}
+	if driftMode(s.obj) != kustomizev1.DriftWarn {
+		return nil
+	}
+	return c.showDrift(ctx, s)
+}
