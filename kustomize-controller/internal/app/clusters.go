@@ -49,6 +49,7 @@ func newClusters(ctx context.Context, a *app.App, o *Options, waker *kustomizati
 		Dial:           dial.New(dial.Policy{AllowLocal: o.AllowLocalSources}).DialContext,
 		Limit:          func(config *rest.Config) { app.LimitInFlight(config, o.MaxInFlight) },
 		Engine:         engine,
+		Workers:        o.Concurrent,
 		Manager:        kustomizev1.FieldManager,
 		UserAgent:      a.Config.UserAgent,
 		Wake:           waker.Wake,

@@ -112,6 +112,7 @@ type User struct {
 type Clusters struct {
 	local  *Cluster
 	config Config
+	crowd  *crowd
 
 	ctx    context.Context //nolint:containedctx // the life of the clusters, not of a call
 	mu     sync.Mutex
@@ -128,7 +129,7 @@ type use struct {
 // New returns Clusters that know the local one. Remote ones end with ctx.
 func New(ctx context.Context, local *Cluster, config Config) *Clusters {
 	return &Clusters{
-		local: local, config: config, ctx: ctx,
+		local: local, config: config, crowd: newCrowd(config.Workers), ctx: ctx,
 		byKey: map[string]*Cluster{}, inUse: map[types.UID]use{}, counts: map[*Cluster]int{},
 	}
 }

@@ -49,6 +49,8 @@ type Config struct {
 	Limit func(*rest.Config)
 	// Engine makes the engine of a cluster; its watches end with ctx.
 	Engine func(ctx context.Context, watches dynamic.Interface, mapper apimeta.RESTMapper) *apply.Engine
+	// Workers is how many Kustomizations are reconciled at a time.
+	Workers int
 	// Manager owns the fields of what is applied.
 	Manager string
 	// UserAgent of all requests.

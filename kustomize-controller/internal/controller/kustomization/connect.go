@@ -22,9 +22,13 @@ import (
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
-// connectAgain is when to look again at a cluster that has not answered yet;
-// its answer comes sooner.
+// connectAgain is when to look again at a cluster that has not answered yet, or
+// on which too many are at work. What is waited for comes sooner.
 const connectAgain = 30 * time.Second
+
+// errCrowded says that as many Kustomizations as may are at work on remote
+// clusters. Nothing of that is shown: another one will be done in a moment.
+var errCrowded = errors.New("too many Kustomizations are at work on remote clusters")
 
 // connect finds the cluster to apply to, and the clients that act there and
 // here as the tenant. A remote cluster that is away fails the reconcile before
@@ -42,6 +46,9 @@ func (c *Controller) connect(ctx context.Context, s *scope) error {
 		return reconcile.Progress(connectAgain, kustomizev1.ProgressingReason, fmt.Errorf("Connecting to the cluster at %s", target.Name)) //nolint:staticcheck // a message of a condition, not an error
 	} else if err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+	}
+	if s.leave = c.Clusters.Enter(target, s.owner()); s.leave == nil {
+		return errCrowded
 	}
 	if err := c.impersonate(s); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
@@ -136,6 +143,9 @@ func (c *Controller) vanished(ctx context.Context, owner types.NamespacedName, e
 // undeleted says why applied objects could not be deleted, so that the
 // Kustomization stays.
 func (c *Controller) undeleted(s *scope, err error) (ctrl.Result, error) {
+	if errors.Is(err, errCrowded) {
+		return ctrl.Result{RequeueAfter: connectAgain}, nil
+	}
 	if e, ok := errors.AsType[*reconcile.Error](err); ok && e.Kind == reconcile.KindProgressing {
 		return ctrl.Result{RequeueAfter: e.After}, nil
 	}

@@ -35,6 +35,8 @@ type scope struct {
 	moved  bool
 	// rules are those of spec.ignore. Filled by validate.
 	rules *exemption.Rules
+	// leave ends the work on the target cluster. Filled by connect.
+	leave func()
 	// engine applies to the target cluster and watches it. Filled by connect.
 	engine *apply.Engine
 	// set is what is applied there. Filled by connect.
@@ -98,6 +100,9 @@ func (s *scope) owner() types.NamespacedName {
 func (s *scope) close() {
 	if s.tree != nil {
 		s.tree.Close()
+	}
+	if s.leave != nil {
+		s.leave()
 	}
 }
 

@@ -19,6 +19,9 @@ import (
 
 // finish turns the outcome of the phases into status, event and next run.
 func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
+	if errors.Is(err, errCrowded) {
+		return ctrl.Result{RequeueAfter: connectAgain}, nil
+	}
 	s.remember(err)
 	if requested := s.requestedAt(); requested != "" {
 		s.memory.requestedAt = requested
