@@ -56,7 +56,7 @@ func TestLinkFollowsTheCluster(t *testing.T) {
 		}
 		ctx, done := p.bound(t.Context())
 		defer done()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if got := p.probes.Load(); got != 1 {
 			t.Errorf("%d probes within an hour of nothing, want 1", got)
 		}
@@ -65,7 +65,7 @@ func TestLinkFollowsTheCluster(t *testing.T) {
 			t.Errorf("after a doubt that was wrong: %v, %v", err, ctx.Err())
 		}
 		p.set(errors.New("no route"))
-		time.Sleep(probeGap)
+		pass(probeGap)
 		p.doubt()
 		err := p.verdict(t.Context())
 		if want := "the cluster at https://one.example:443 cannot be used: no route"; err == nil || err.Error() != want {
@@ -76,12 +76,12 @@ func TestLinkFollowsTheCluster(t *testing.T) {
 			t.Errorf("what was under way ended with %v, want %v", cause, err)
 		}
 		probes := p.probes.Load()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if got := p.probes.Load() - probes; got < 100 || got > 160 {
 			t.Errorf("%d probes within an hour of absence, want one each half minute", got)
 		}
 		p.set(nil)
-		time.Sleep(maxProbeGap + maxProbeGap/4)
+		pass(maxProbeGap + maxProbeGap/4)
 		if err := p.failure(); err != nil {
 			t.Errorf("after its return: %v", err)
 		}
@@ -99,7 +99,7 @@ func TestLinkGivesUpOnSilence(t *testing.T) {
 		if err := p.await(t.Context()); !errors.Is(err, ErrConnecting) || time.Since(start) != patience {
 			t.Errorf("after %s: %v, want %v", time.Since(start), err, ErrConnecting)
 		}
-		time.Sleep(probeTimeout)
+		pass(probeTimeout)
 		if err := p.failure(); err == nil || !strings.HasSuffix(err.Error(), "it does not answer in time") {
 			t.Errorf("error %v, want that it does not answer", err)
 		}
@@ -118,14 +118,14 @@ func TestGuard(t *testing.T) {
 		"unauthorized": {func() (*http.Response, error) { return answer(http.StatusUnauthorized), nil }, true},
 		"broken":       {func() (*http.Response, error) { return nil, errors.New("reset") }, true},
 		"slow": {func() (*http.Response, error) {
-			time.Sleep(slowRequest + time.Second)
+			pass(slowRequest + time.Second)
 			return answer(http.StatusOK), nil
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newProbed(t)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				g := &guard{link: p.link, next: roundTrip(func(*http.Request) (*http.Response, error) { return tc.answer() })}
 				_, _ = ask(t, g)
 				synctest.Wait()
@@ -139,7 +139,7 @@ func TestGuard(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newProbed(t)
 			p.set(errors.New("no route"))
-			time.Sleep(time.Second)
+			pass(time.Second)
 			g := &guard{link: p.link, next: roundTrip(func(*http.Request) (*http.Response, error) {
 				t.Error("a request was sent to a cluster that is away")
 				return answer(http.StatusOK), nil

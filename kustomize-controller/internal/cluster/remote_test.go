@@ -40,7 +40,7 @@ type rig struct {
 	mu      sync.Mutex
 	secrets map[types.NamespacedName][]byte
 	err     error
-	engines []context.Context //nolint:containedctx // the lives of what was made
+	engines []context.Context // the lives of what was made
 	woken   chan types.NamespacedName
 }
 

@@ -103,7 +103,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // stream has nothing to read for a time, and then ends.
 type stream struct {
-	ctx   context.Context //nolint:containedctx // as the body of a response has
+	ctx   context.Context
 	after time.Duration
 }
 

@@ -145,7 +145,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 		m.run = run{began: began, notable: m.asked(s)}
 	}
 	if s.full && m.tried != m.applied {
-		m.wasHealthy = m.applied == (attempt{}) && !s.moved && s.heldBefore()
+		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}
 	return nil
 }
@@ -184,8 +184,8 @@ func digestOf(variables map[string]string) string {
 }
 
 // heldBefore reports whether the status says that this very attempt was
-// applied and healthy, as it may after a restart.
+// applied and healthy on this cluster, as it may after a restart.
 func (s *scope) heldBefore() bool {
-	return conditions.IsReady(s.obj) && s.obj.Status.ObservedGeneration == s.obj.Generation &&
+	return !s.moved && conditions.IsReady(s.obj) && s.obj.Status.ObservedGeneration == s.obj.Generation &&
 		s.obj.Status.LastAppliedRevision == s.artifact.Revision
 }
