@@ -18,7 +18,11 @@ import (
 const (
 	// probeTimeout bounds one look at whether a cluster is there.
 	probeTimeout = 5 * time.Second
-	// probeGap is the least time between two of them.
+	// probeRest is the least time between two of them, shorter than the
+	// patience of those who wait for the outcome.
+	probeRest = patience / 2
+	// probeGap is the time between two of them when the cluster has just
+	// gone, and doubles from then on.
 	probeGap = time.Second
 	// maxProbeGap is the most, while the cluster is away.
 	maxProbeGap = 30 * time.Second
@@ -101,7 +105,7 @@ func (l *link) run(ctx context.Context) {
 		l.set(err)
 		pause := backoff.Step()
 		if err == nil {
-			backoff, pause = newProbeBackoff(), probeGap
+			backoff, pause = newProbeBackoff(), probeRest
 		}
 		sleep(ctx, pause)
 		if err == nil {
