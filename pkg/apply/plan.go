@@ -51,6 +51,10 @@ type step struct {
 	live *unstructured.Unstructured
 	// owned is the fingerprint of the outcome, as far as it is known.
 	owned watch.Owned
+	// paths that would change, if the plan is only to be shown, and how many
+	// more there are.
+	paths   []string
+	omitted int
 }
 
 // planner decides what to do with each object of one apply.
@@ -59,6 +63,8 @@ type planner struct {
 	set    *Set
 	client *Client
 	opts   *Options
+	// explains is set if the plan is to be shown, and not carried out.
+	explains bool
 
 	mu sync.Mutex
 	// namespaces that this apply will create, and kinds whose definition it
@@ -68,6 +74,17 @@ type planner struct {
 	// made are the names of the objects of stages up to stageEarly that this
 	// apply will create: others may refer to them.
 	made map[string]struct{}
+}
+
+// newPlanner returns a planner, and gives each object its stage.
+func (e *Engine) newPlanner(set *Set, desired []*Desired, opts *Options) *planner {
+	for _, d := range desired {
+		d.stage = e.stageOf(d.Ref.GroupKind())
+	}
+	return &planner{
+		engine: e, set: set, client: opts.Client, opts: opts,
+		namespaces: map[string]struct{}{}, kinds: map[schema.GroupKind]struct{}{}, made: map[string]struct{}{},
+	}
 }
 
 // plan dry-runs every object that is not known to be unchanged. It writes
@@ -127,7 +144,7 @@ func (p *planner) judge(ctx context.Context, s *step) error {
 	if err != nil && !meta.IsNoMatchError(err) {
 		return &ObjectError{Ref: s.Ref, Doing: "read", Origin: s.Origin, Err: err}
 	}
-	if p.known(s, record) {
+	if p.known(s, record) || p.recalled(s, record) {
 		return nil
 	}
 	if s.live, err = p.engine.readForLeave(ctx, p.client, p.set, s.Desired); err != nil {
@@ -145,7 +162,7 @@ func (p *planner) judge(ctx context.Context, s *step) error {
 		return p.refused(ctx, s, err)
 	}
 	p.compare(s, record, result)
-	return nil
+	return p.explain(ctx, s, record, result)
 }
 
 // known settles a step without a request, if it can.
@@ -213,7 +230,7 @@ func (p *planner) refused(ctx context.Context, s *step, err error) error {
 		if cause := p.client.creatable(ctx, s.Desired); cause != nil {
 			return &ObjectError{Ref: s.Ref, Doing: "dry-run", Origin: s.Origin, Err: cause}
 		}
-		s.action = Recreated
+		s.action, s.paths = Recreated, fieldsAtFault(err)
 		return nil
 	}
 	return &ObjectError{Ref: s.Ref, Doing: "dry-run", Origin: s.Origin, Err: err}

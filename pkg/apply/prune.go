@@ -63,18 +63,11 @@ func (e *Engine) Prune(ctx context.Context, stale inventory.Inventory, opts Prun
 	return deleted, left, joinErrors(errs)
 }
 
-// prune deletes one object and reports whether it did. The live object has the
-// last word: one that lost our labels belongs to somebody else by now.
+// prune deletes one object and reports whether it did.
 func (e *Engine) prune(ctx context.Context, ref inventory.Ref, version string, opts PruneOptions) (bool, error) {
-	live, err := opts.Client.Get(ctx, ref, version)
-	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, &ObjectError{Ref: ref, Doing: "delete", Err: err}
-	}
-	if !e.prunable(live, opts) || live.GetDeletionTimestamp() != nil {
-		return false, nil
+	live, err := e.doomed(ctx, ref, version, opts)
+	if live == nil || err != nil {
+		return false, err
 	}
 	err = opts.Client.deleteObject(ctx, live)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
@@ -84,6 +77,54 @@ func (e *Engine) prune(ctx context.Context, ref inventory.Ref, version string, o
 		return false, &ObjectError{Ref: ref, Doing: "delete", Err: err}
 	}
 	return true, nil
+}
+
+// doomed returns the live object if it is to be deleted, and else nil. The live
+// object has the last word: one that lost our labels belongs to somebody else
+// by now.
+func (e *Engine) doomed(ctx context.Context, ref inventory.Ref, version string, opts PruneOptions) (*unstructured.Unstructured, error) {
+	live, err := opts.Client.Get(ctx, ref, version)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &ObjectError{Ref: ref, Doing: "delete", Err: err}
+	}
+	if !e.prunable(live, opts) || live.GetDeletionTimestamp() != nil {
+		return nil, nil
+	}
+	return live, nil
+}
+
+// Doomed is a live object that a prune would delete.
+type Doomed struct {
+	Ref inventory.Ref
+	UID types.UID
+}
+
+// Doomed returns the objects of an inventory that Prune would delete now,
+// sorted by ID, and deletes none. Each is read, as the tenant; the error names
+// those that cannot be, up to five.
+func (e *Engine) Doomed(ctx context.Context, stale inventory.Inventory, opts PruneOptions) ([]Doomed, error) {
+	refs := stale.Refs()
+	found := make([]*unstructured.Unstructured, len(refs))
+	errs := make([]error, len(refs))
+	var group errgroup.Group
+	group.SetLimit(e.config.Concurrency)
+	for i, ref := range refs {
+		group.Go(func() error {
+			found[i], errs[i] = e.doomed(ctx, ref, stale[ref], opts)
+			return nil
+		})
+	}
+	_ = group.Wait() // what goes wrong is in errs
+	var doomed []Doomed
+	for i, ref := range refs {
+		if found[i] != nil {
+			doomed = append(doomed, Doomed{Ref: ref, UID: found[i].GetUID()})
+		}
+	}
+	return doomed, joinErrors(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
 }
 
 // prunable reports whether a live object is the owner's and does not ask to be

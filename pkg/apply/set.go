@@ -30,6 +30,8 @@ type Set struct {
 	mu      sync.Mutex
 	busy    bool
 	members map[inventory.Ref]*member
+	// planned is what the last plan that was only shown made of each object.
+	planned map[inventory.Ref]planned
 }
 
 // member is one object of a set.

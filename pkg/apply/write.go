@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
@@ -56,14 +55,7 @@ func (c Change) String() string { return c.Ref.String() + " " + string(c.Action)
 // first write; if any of it is refused, nothing is written. An error after
 // that says what was written.
 func (e *Engine) Apply(ctx context.Context, set *Set, desired []*Desired, opts Options) ([]Change, error) {
-	p := &planner{
-		engine: e, set: set, client: opts.Client, opts: &opts,
-		namespaces: map[string]struct{}{}, kinds: map[schema.GroupKind]struct{}{},
-		made: map[string]struct{}{},
-	}
-	for _, d := range desired {
-		d.stage = e.stageOf(d.Ref.GroupKind())
-	}
+	p := e.newPlanner(set, desired, &opts)
 	steps, err := p.plan(ctx, desired)
 	if err != nil {
 		return nil, err

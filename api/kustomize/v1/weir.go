@@ -155,6 +155,11 @@ type WeirStatus struct {
 	// +optional
 	Wait *Wait `json:"wait,omitempty"`
 
+	// inventoryBefore is how many objects the inventory had when it was last settled. Present while the apply of a
+	// revision or its prune is not done and spec.weir.pruneGuard is set, whose percentage is meant of it.
+	// +optional
+	InventoryBefore int64 `json:"inventoryBefore,omitempty"`
+
 	// plan is what an apply would change. Present while spec.weir.mode is Plan.
 	// +optional
 	Plan *Plan `json:"plan,omitempty"`

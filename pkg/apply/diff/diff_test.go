@@ -156,7 +156,7 @@ func FuzzPaths(f *testing.F) {
 			t.Errorf("no paths between %s and %s", bare(live), bare(outcome))
 		}
 		for _, path := range there {
-			if len(path) > maxPathBytes || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' }) {
+			if len(path) > MaxPathBytes || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' }) {
 				t.Errorf("path %q", path)
 			}
 		}

@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// maxPathBytes is how long a path may get before its parent stands for it.
+// MaxPathBytes is how long a path may get before its parent stands for it.
 // Names of fields can be as long as an object.
-const maxPathBytes = 256
+const MaxPathBytes = 256
 
 // Format writes a path as people read it, cut off at the element that would
 // make it longer than 256 bytes. Of an item of a set, which is nothing but a
@@ -28,7 +28,7 @@ func Format(path fieldpath.Path) string {
 		if text.Len() > 0 && !strings.HasPrefix(next, "[") {
 			next = "." + next
 		}
-		if text.Len()+len(next) > maxPathBytes {
+		if text.Len()+len(next) > MaxPathBytes {
 			break
 		}
 		text.WriteString(next)

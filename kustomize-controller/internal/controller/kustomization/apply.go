@@ -40,12 +40,10 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	if !s.full {
 		return nil
 	}
-	desired, err := apply.Prepare(s.objects, s.owner(), Labels, Keys)
+	desired, err := s.prepare()
 	if err != nil {
-		return reconcile.Fail(kustomizev1.BuildFailedReason, err)
+		return err
 	}
-	s.setOrigins(desired)
-	s.set.Exempt(s.rules)
 	watched := s.after.Union(s.before)
 	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
@@ -66,6 +64,17 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	return c.lookAtDrift(ctx, s, options.Hold)
 }
 
+// prepare makes what was built ready to be sent, by the rules of the spec.
+func (s *scope) prepare() ([]*apply.Desired, error) {
+	desired, err := apply.Prepare(s.objects, s.owner(), Labels, Keys)
+	if err != nil {
+		return nil, reconcile.Fail(kustomizev1.BuildFailedReason, err)
+	}
+	s.setOrigins(desired)
+	s.set.Exempt(s.rules)
+	return desired, nil
+}
+
 func (c *Controller) applyOptions(s *scope) apply.Options {
 	return apply.Options{
 		Client:       s.client,
@@ -80,6 +89,7 @@ func (c *Controller) applyOptions(s *scope) apply.Options {
 // forgotten.
 func (c *Controller) announce(ctx context.Context, s *scope) error {
 	c.settle(s)
+	s.keepBefore()
 	writeInventory(s.obj, s.after.Union(s.before))
 	reconcile.MarkProgressing(s.obj, kustomizev1.ProgressingReason, "Applying revision "+s.artifact.Revision)
 	if err := s.patcher.Status(ctx); err != nil {
@@ -94,21 +104,17 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	if !s.full {
 		return nil
 	}
-	left := inventory.Inventory{}
-	var err error
-	if s.obj.Spec.Prune {
-		var deleted []inventory.Ref
-		deleted, left, err = s.engine.Prune(ctx, s.before.Minus(s.after), apply.PruneOptions{Client: s.client, Owner: s.owner()})
-		c.pruned(s, deleted)
-	}
+	left, err := c.pruneStale(ctx, s)
 	settled := s.after.Union(left)
 	c.settle(s)
 	writeInventory(s.obj, settled)
-	s.set.Retain(settled)
-	if err != nil {
-		return reconcile.Fail(kustomizev1.PruneFailedReason, err)
-	}
 	s.memory.inventory = s.obj.Status.Inventory.DeepCopy()
+	// What is not wanted any more is not put back either, deleted or not.
+	s.set.Retain(s.after)
+	if err != nil {
+		return err
+	}
+	s.dropBefore()
 	s.written = true
 	s.memory.applied = s.memory.tried
 	s.memory.reads = c.reads.replace(s.memory.reads, s.reads)

@@ -141,16 +141,17 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.validate,
 		c.watchConfigs,
 		c.connect,
-		reaching(c.watchDrift),
+		applying(reaching(c.watchDrift)),
 		c.findSource,
 		c.checkDependencies,
 		c.skip,
 		c.decide,
 		c.fetch,
 		c.build,
-		reaching(c.apply),
-		reaching(c.prune),
-		reaching(c.checkHealth),
+		reaching(c.plan),
+		applying(reaching(c.apply)),
+		applying(reaching(c.prune)),
+		applying(reaching(c.checkHealth)),
 	)
 	return c.finish(s, err)
 }

@@ -119,6 +119,9 @@ func (c *Controller) checkKustomization(ctx context.Context, s *scope, dep *kust
 // unready returns "" if a dependency is ready, and else what is missing. One
 // that is applied from the same source must have applied the same revision.
 func unready(s *scope, dep *kustomizev1.Kustomization) string {
+	if why, planned := plannedDependency(s, dep); planned {
+		return why
+	}
 	switch {
 	case dep.Status.ObservedGeneration != dep.Generation, !conditions.IsTrue(dep, kustomizev1.ReadyCondition):
 		return unreadyText(dep)

@@ -66,10 +66,10 @@ func (s *suite) awaitMessage(name, reason string, texts ...string) *kustomizev1.
 // one: what wakes it is an event.
 func TestDependenciesWake(t *testing.T) {
 	controller.stop(t)
-	controller = startController("--requeue-dependency=10m")
+	controller = startShared("--requeue-dependency=10m")
 	t.Cleanup(func() {
 		controller.stop(t)
-		controller = startController()
+		controller = startShared()
 	})
 	for name, test := range map[string]func(*suite){
 		"Job":               testDependsOnJob,

@@ -61,7 +61,7 @@ func turnedReady(before, after client.Object) bool {
 	now, isOne := after.(*kustomizev1.Kustomization)
 	return wasOne && isOne && conditions.IsReady(now) && (!conditions.IsReady(old) ||
 		old.Status.LastAppliedRevision != now.Status.LastAppliedRevision ||
-		old.Status.ObservedGeneration != now.Status.ObservedGeneration)
+		old.Status.ObservedGeneration != now.Status.ObservedGeneration || replanned(old, now))
 }
 
 // dependencyKeys are the Kustomizations in spec.dependsOn.

@@ -66,11 +66,8 @@ func (c *Controller) showDrift(ctx context.Context, s *scope) error {
 		s.markDrifted(true)
 		return nil
 	}
-	if s.obj.Status.Weir == nil {
-		s.obj.Status.Weir = &kustomizev1.WeirStatus{}
-	}
 	changes := objectChanges(found)
-	s.obj.Status.Weir.Drift = &changes
+	s.weirStatus().Drift = &changes
 	message := describeDrift(found)
 	news := !s.showsDrift() || conditions.GetMessage(s.obj, kustomizev1.DriftedCondition) != message
 	conditions.MarkTrue(s.obj, kustomizev1.DriftedCondition, kustomizev1.DriftDetectedReason, "%s", message)

@@ -5,6 +5,7 @@ package kustomization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,8 +34,12 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !going && !s.obj.Spec.Suspend {
-		if err := c.deleteApplied(ctx, s); err != nil {
+	if !going && !s.obj.Spec.Suspend && !planOnly(s.obj) {
+		err := c.deleteApplied(ctx, s)
+		if held, ok := errors.AsType[*heldPrune](err); ok {
+			return c.holdDeletion(s, held)
+		}
+		if err != nil {
 			return c.undeleted(s, err)
 		}
 	}
@@ -108,7 +113,11 @@ func (c *Controller) deleteMembers(ctx context.Context, s *scope, inv inventory.
 		return err
 	}
 	if s.memory.terminating == nil {
-		deleted, _, err := s.engine.Prune(ctx, inv, apply.PruneOptions{Client: s.client, Owner: s.owner()})
+		passed, err := s.confirmPrune(ctx, inv, len(inv))
+		if err != nil {
+			return err
+		}
+		deleted, _, err := s.engine.Prune(ctx, passed, apply.PruneOptions{Client: s.client, Owner: s.owner()})
 		c.pruned(s, deleted)
 		if err != nil {
 			return fmt.Errorf("delete the applied objects: %w", err)

@@ -51,6 +51,7 @@ var outcomes = []string{
 	kustomizev1.ReconciliationSucceededReason,
 	kustomizev1.ReconciliationFailedReason,
 	kustomizev1.PruneFailedReason,
+	kustomizev1.PruneNotConfirmedReason,
 	kustomizev1.HealthCheckFailedReason,
 }
 

@@ -121,7 +121,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	if c.takeChanged(s.owner()) {
 		m.nextFull, m.retryAt = s.now, s.now
 	}
-	again := m.asked(s) || m.retries(s) || s.drift.Stale
+	again := m.asked(s) || m.retries(s) || m.confirms(s) || m.unplanned(s) || s.drift.Stale
 	due := m.failure == nil && !s.now.Before(m.nextFull)
 	if !again && !due && !m.behind(s) {
 		return m.failure

@@ -63,7 +63,7 @@ func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wak
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named("kustomization").
 		For(&kustomizev1.Kustomization{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}, weirreconcile.Restored()))).
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{}, weirreconcile.Restored(), confirmationChanged()))).
 		Watches(&kustomizev1.Kustomization{}, c.wakeDependents()).
 		WatchesRawSource(source.Func(waker.connect)).
 		WithOptions(options).

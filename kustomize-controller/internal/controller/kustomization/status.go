@@ -27,23 +27,19 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 		s.memory.requestedAt = requested
 		s.obj.Status.LastHandledReconcileAt = requested
 	}
-	wasReady := conditions.IsReady(s.obj)
-	result, err := reconcile.Finish(s.obj, err,
-		reconcile.Success{
-			Reason:  kustomizev1.ReconciliationSucceededReason,
-			Message: "Applied revision: " + s.obj.Status.LastAppliedRevision,
-			After:   s.next(),
-		},
+	s.settlePlan(err)
+	wasApplied, outcome := isApplied(s.obj), err
+	result, err := reconcile.Finish(s.obj, outcome, s.success(),
 		reconcile.Policy{
 			RetryAfter:            s.retryAfter(),
 			SetObservedGeneration: func(generation int64) { s.obj.Status.ObservedGeneration = generation },
 			Failed:                func(reason, message string) { c.failed(s, reason, message) },
 		})
 	s.record()
-	if !wasReady && conditions.IsReady(s.obj) {
+	if !wasApplied && isApplied(s.obj) {
 		c.succeeded(s)
 	}
-	return result, err
+	return s.lookAgain(result, outcome), err
 }
 
 // remember keeps what stopped a full reconcile before everything was written,

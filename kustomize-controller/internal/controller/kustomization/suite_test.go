@@ -102,7 +102,9 @@ type process struct {
 }
 
 // startShared runs the controller that all tests share.
-func startShared() *process { return startController("--watch-label-selector=!" + shardLabel) }
+func startShared(flags ...string) *process {
+	return startController(append(flags, "--watch-label-selector=!"+shardLabel)...)
+}
 
 // startController runs the controller with the token of its own service
 // account, as it ships.

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	"k8s.io/utils/ptr"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/reconcile"
@@ -48,11 +47,8 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 // unsupported lists the fields that are set and not implemented.
 func unsupported(obj *kustomizev1.Kustomization) []string {
 	spec := obj.Spec
-	weir := ptr.Deref(spec.Weir, kustomizev1.WeirSpec{})
 	set := map[string]bool{
 		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
-		"spec.weir.mode":        weir.Mode == kustomizev1.ModePlan,
-		"spec.weir.pruneGuard":  weir.PruneGuard != nil,
 	}
 	var fields []string
 	for field, present := range set {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -81,10 +80,7 @@ func (c *Controller) canceled(s *scope, trigger string) {
 // noteWait makes the wait outlive this process. It is called where the status
 // changes anyway.
 func (s *scope) noteWait() {
-	if s.obj.Status.Weir == nil {
-		s.obj.Status.Weir = &kustomizev1.WeirStatus{}
-	}
-	s.obj.Status.Weir.Wait = &kustomizev1.Wait{
+	s.weirStatus().Wait = &kustomizev1.Wait{
 		Generation: s.memory.tried.generation,
 		Digest:     s.memory.tried.digest,
 		// The API server keeps whole seconds.
@@ -94,12 +90,8 @@ func (s *scope) noteWait() {
 
 // endWait takes the wait out of the status.
 func (s *scope) endWait() {
-	weir := s.obj.Status.Weir
-	if weir == nil {
-		return
-	}
-	weir.Wait = nil
-	if equality.Semantic.DeepEqual(*weir, kustomizev1.WeirStatus{}) {
-		s.obj.Status.Weir = nil
+	if s.obj.Status.Weir != nil {
+		s.obj.Status.Weir.Wait = nil
+		s.tidyWeirStatus()
 	}
 }
