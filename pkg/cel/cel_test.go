@@ -27,6 +27,9 @@ func TestCompile(t *testing.T) {
 		"over several lines":  {"dep.status.phase == 'Ready' &&\n  dep.status.observedGeneration == dep.metadata.generation", nil},
 		"conditions":          {"dep.status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')", nil},
 		"optional field":      {"dep.?status.?ready.orValue(false) == true", nil},
+		"optional label":      {"dep.metadata.?labels.?open.orValue('no') == 'yes'", nil},
+		"has":                 {"has(dep.status.phase) && dep.status.phase == 'Done' && dep.spec.suspend == false", nil},
+		"negated field":       {"!dep.spec.suspend", nil},
 		"functions of Flux":   {"sets.contains(dep.spec.a, self.spec.a) && 'a-b'.split('-').join('.') == 'a.b' && base64.encode(b'x') == 'eA=='", nil},
 		"numbers of two kind": {"dep.status.replicas >= 1.5 && 1 < 2.0", nil},
 

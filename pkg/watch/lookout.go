@@ -38,11 +38,11 @@ type Awaited struct {
 // An object that may not be watched wakes nobody: that is left to whoever
 // waits.
 type Lookout struct {
-	ctx    context.Context //nolint:containedctx // the life of the watches, not of a call
 	client dynamic.Interface
 	mapper meta.RESTMapper
 	wake   func(who types.NamespacedName, after time.Duration)
-	log    logr.Logger
+	// follow begins a watch that outlives the call, and returns its end.
+	follow func(of post, objects dynamic.ResourceInterface, into *store[string]) context.CancelFunc
 
 	mu    sync.Mutex
 	posts map[post]*posted
@@ -68,7 +68,14 @@ type posted struct {
 // called with whom to wake, and must not block.
 func NewLookout(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger, wake func(types.NamespacedName, time.Duration)) *Lookout {
 	return &Lookout{
-		ctx: ctx, client: client, mapper: mapper, wake: wake, log: log,
+		client: client, mapper: mapper, wake: wake,
+		follow: func(of post, objects dynamic.ResourceInterface, into *store[string]) context.CancelFunc {
+			ctx, cancel := context.WithCancel(ctx)
+			name := of.gvk.GroupKind().String()
+			one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, of.name.Name).String()}
+			go follow(ctx, name, objects, one, into, func(error) {}, log.WithValues("awaited", name))
+			return cancel
+		},
 		posts: map[post]*posted{},
 		users: map[types.NamespacedName]map[post]struct{}{},
 	}
@@ -137,16 +144,13 @@ func (l *Lookout) start(key post, object *Awaited) *posted {
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 		source = l.client.Resource(mapping.Resource).Namespace(key.name.Namespace)
 	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	p := &posted{users: map[types.NamespacedName]struct{}{}, cancel: cancel}
+	p := &posted{users: map[types.NamespacedName]struct{}{}}
 	p.store = newStore(object.State, func(_, _ *string) {})
 	if object.Live != nil {
 		p.put(object.Live)
 	}
 	p.store.changed = func(_, _ *string) { l.changed(key) }
-	options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, key.name.Name).String()}
-	name := key.gvk.GroupKind().String()
-	go follow(ctx, name, source, options, p.store, func(error) {}, l.log.WithValues("awaited", name))
+	p.cancel = l.follow(key, source, p.store)
 	return p
 }
 

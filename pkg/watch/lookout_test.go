@@ -125,8 +125,9 @@ func TestLookout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopped := context.WithoutCancel(t.Context())
 	t.Cleanup(func() {
-		if err := cluster.Stop(context.Background()); err != nil {
+		if err := cluster.Stop(stopped); err != nil {
 			t.Error(err)
 		}
 	})
@@ -153,7 +154,7 @@ func TestLookout(t *testing.T) {
 		r.put("one", "b only", "y")
 		r.quiet("b")
 	})
-	t.Run("changed since it was read", func(t *testing.T) {
+	t.Run("changed since it was read", func(*testing.T) {
 		stale := r.put("one", "old", "y")
 		r.put("one", "new", "y")
 		r.expect("b")
@@ -168,7 +169,7 @@ func TestLookout(t *testing.T) {
 		r.await("d", awaited("two", stale))
 		r.expect("d")
 	})
-	t.Run("appears and goes", func(t *testing.T) {
+	t.Run("appears and goes", func(*testing.T) {
 		r.await("e", awaited("three", nil))
 		r.put("three", "", "")
 		r.expect("e")

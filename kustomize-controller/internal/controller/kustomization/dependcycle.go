@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -29,21 +30,34 @@ func stalledInCycle(cycle []types.NamespacedName) error {
 func (c *Controller) findCycle(ctx context.Context, obj *kustomizev1.Kustomization) []types.NamespacedName {
 	start := client.ObjectKeyFromObject(obj)
 	c.stallInCycle(start)
+	all := c.graph(ctx)
+	all[start] = obj
 	cycle := depend.Cycle(start, func(key types.NamespacedName) []types.NamespacedName {
-		if key == start {
-			return kustomizationsOf(obj)
+		if next := all[key]; next != nil {
+			return kustomizationsOf(next)
 		}
-		next := &kustomizev1.Kustomization{}
-		if c.Client.Get(ctx, key, next) != nil {
-			return nil
-		}
-		return kustomizationsOf(next)
+		return nil
 	})
 	if cycle == nil {
 		c.leaveCycle(start)
 	}
 	c.wakeOthers(cycle)
 	return cycle
+}
+
+// graph returns all Kustomizations that the cache holds, to be read only. One
+// list that copies nothing is cheaper than one read for each member of a long
+// chain. Without it no cycle is found, and obj waits.
+func (c *Controller) graph(ctx context.Context) map[types.NamespacedName]*kustomizev1.Kustomization {
+	list := &kustomizev1.KustomizationList{}
+	if err := c.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list Kustomizations, to look for a cycle")
+	}
+	all := make(map[types.NamespacedName]*kustomizev1.Kustomization, len(list.Items))
+	for i := range list.Items {
+		all[client.ObjectKeyFromObject(&list.Items[i])] = &list.Items[i]
+	}
+	return all
 }
 
 // wakeOthers has the other members of a cycle find it as well, those that do

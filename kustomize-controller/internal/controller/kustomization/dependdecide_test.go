@@ -39,12 +39,16 @@ func TestDependenciesAreAskedOncePerAttempt(t *testing.T) {
 		change func(*scope)
 		asks   bool
 	}{
-		"none":                    {func(s *scope) { *s.memory = memory{} }, false},
-		"were ready before":       {func(s *scope) { withDependency(s); s.memory.cleared = attempt{generation: 1, digest: "sha256:1"} }, false},
-		"new revision":            {func(s *scope) { withDependency(s); s.artifact.Digest, s.artifact.Revision = "sha256:2", "main@sha1:2" }, true},
-		"new spec":                {func(s *scope) { withDependency(s); s.obj.Generation = 2 }, true},
-		"restart":                 {func(s *scope) { withDependency(s); *s.memory = memory{} }, false},
-		"restart, ill since":      {func(s *scope) { withDependency(s); *s.memory = memory{}; conditions.MarkFalse(s.obj, "Ready", "x", "y") }, false},
+		"none":              {func(s *scope) { *s.memory = memory{} }, false},
+		"were ready before": {func(s *scope) { withDependency(s); s.memory.cleared = attempt{generation: 1, digest: "sha256:1"} }, false},
+		"new revision":      {func(s *scope) { withDependency(s); s.artifact.Digest, s.artifact.Revision = "sha256:2", "main@sha1:2" }, true},
+		"new spec":          {func(s *scope) { withDependency(s); s.obj.Generation = 2 }, true},
+		"restart":           {func(s *scope) { withDependency(s); *s.memory = memory{} }, false},
+		"restart, ill since": {func(s *scope) {
+			withDependency(s)
+			*s.memory = memory{}
+			conditions.MarkFalse(s.obj, "Ready", "x", "y")
+		}, false},
 		"restart, stalled":        {func(s *scope) { withDependency(s); *s.memory = memory{}; conditions.MarkStalled(s.obj, "x", "y") }, true},
 		"restart, other revision": {func(s *scope) { withDependency(s); *s.memory = memory{}; s.artifact.Revision = "main@sha1:2" }, true},
 	} {
@@ -138,7 +142,7 @@ func TestCompileDependenciesOncePerGeneration(t *testing.T) {
 func TestWaitNamesTheFirstFive(t *testing.T) {
 	c := noClients(t)
 	var waiting []error
-	for _, name := range strings.Split("abcdefg", "") {
+	for name := range strings.SplitSeq("abcdefg", "") {
 		waiting = append(waiting, errors.New(name))
 	}
 	expect(t, c.wait(waiting[:5]), reconcile.KindWaiting, time.Minute, "a; b; c; d; e")
