@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,6 +27,9 @@ import (
 // DefaultCacheBytes is how much a Builder keeps if its options do not say.
 const DefaultCacheBytes = 64 << 20
 
+// DefaultWorkerTimeout is how long a worker may take if the options do not say.
+const DefaultWorkerTimeout = 5 * time.Minute
+
 // Options set up a Builder.
 type Options struct {
 	// NoRemoteBases refuses everything that kustomize would fetch, instead of letting it.
@@ -35,9 +39,11 @@ type Options struct {
 	// CacheBytes is about how many bytes of memory the results that are kept may take. 0 means DefaultCacheBytes, and less
 	// than 0 that none are kept.
 	CacheBytes int64
-	// Worker is a program with its arguments that calls Work and nothing else. Builds with remote bases are done by it if it
-	// is set: such a build can wait for ever, and in this process all others would wait with it.
+	// Worker is a program with its arguments that calls Work and nothing else. Builds with remote bases or very many objects
+	// are done by it if it is set: such a build can take for ever, and in this process all others would wait for it.
 	Worker []string
+	// WorkerTimeout is how long a worker may take for one build. 0 means DefaultWorkerTimeout.
+	WorkerTimeout time.Duration
 }
 
 // Request is one build.
@@ -81,6 +87,9 @@ type Builder struct {
 
 // New returns a Builder. One per process is enough, and shares its memory best.
 func New(options Options) *Builder {
+	if options.WorkerTimeout == 0 {
+		options.WorkerTimeout = DefaultWorkerTimeout
+	}
 	switch {
 	case options.CacheBytes == 0:
 		options.CacheBytes = DefaultCacheBytes
@@ -200,6 +209,8 @@ type plan struct {
 	kustomization kustypes.Kustomization
 	// remote is true if kustomize has to fetch something, so that the result depends on more than the artifact.
 	remote bool
+	// objects is how many there are in files.
+	objects int
 	// plain is true if entries are what kustomize would come to, but for their namespaces.
 	plain   bool
 	entries []entry
@@ -241,7 +252,7 @@ func (b *Builder) plan(ctx context.Context, tree *overlay.Tree, dir string) (*pl
 	if err := w.kustomization(ctx, &p.kustomization, &level{dir: dir, file: p.file}); err != nil {
 		return nil, err
 	}
-	p.remote, p.sealed = w.remote, w.sealed
+	p.remote, p.sealed, p.objects = w.remote, w.sealed, len(w.sources)
 	if w.simple {
 		p.entries, p.plain = b.plainer.entries(w.sources)
 	}
@@ -316,7 +327,8 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, reque
 		ctx = silent(ctx)
 	}
 	laid[path.Join(p.dir, p.file)] = manifest
-	contents, err := b.run(ctx, tree, order{Root: request.Root, Dir: p.dir, Laid: laid}, remote)
+	apart := len(b.options.Worker) > 0 && (remote || p.objects+len(w.sources) > maxInProcess)
+	contents, err := b.run(ctx, tree, order{Root: request.Root, Dir: p.dir, Laid: laid}, remote, apart)
 	if err != nil {
 		if isContext(err) {
 			return nil, err
@@ -336,15 +348,19 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, reque
 		}
 	}
 	result := &rendering{entries: entries, remote: remote}
-	if !remote {
+	if !remote && !apart {
 		result.reads = seen.Reads()
 	}
 	return result, nil
 }
 
+// maxInProcess is how many objects may be built by kustomize in this process, where others wait meanwhile. It takes a time
+// that grows with their square: a second or two for these.
+const maxInProcess = 1000
+
 // run has kustomize do an order, in this process or in one of its own.
-func (b *Builder) run(ctx context.Context, tree *overlay.Tree, o order, remote bool) ([]map[string]any, error) {
-	if remote && len(b.options.Worker) > 0 {
+func (b *Builder) run(ctx context.Context, tree *overlay.Tree, o order, remote, apart bool) ([]map[string]any, error) {
+	if apart {
 		return b.delegate(ctx, o)
 	}
 	built, err := o.kustomize(ctx, tree, remote)

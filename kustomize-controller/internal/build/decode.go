@@ -33,7 +33,7 @@ func (d decoder) decode(name string, data []byte) (nodes []*kyaml.RNode, err err
 			nodes, err = nil, fmt.Errorf("decode %s: the YAML parser panicked: %v", name, r)
 		}
 	}()
-	if err := guardAliases(data); err != nil {
+	if err := guardYAML(data); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", name, err)
 	}
 	nodes, err = d.factory.RNodesFromBytes(data)
@@ -105,15 +105,15 @@ func (d document) absolute(text string) string {
 	})
 }
 
-// separators is where kustomize cuts a file into documents, before YAML is parsed.
-var separators = regexp.MustCompile(`\n---.*\n`)
+// cuts is where kustomize cuts a file into documents, before YAML is parsed.
+var cuts = regexp.MustCompile(`\n---.*\n`)
 
 // split cuts a file into documents, as kustomize does.
 func split(data []byte) []document {
 	text := strings.ReplaceAll(string(data), "\r\n", "\n")
 	var docs []document
 	start, before := 0, 0
-	for _, cut := range append(separators.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
+	for _, cut := range append(cuts.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
 		docs = append(docs, document{text: text[start:cut[0]], before: before})
 		before += strings.Count(text[start:cut[1]], "\n")
 		start = cut[1]

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
@@ -37,6 +38,42 @@ func guardAliases(text []byte) error {
 		}
 	}
 	return nil
+}
+
+// maxKeys is how many keys one map of a file may have. kustomize takes a time that grows with their square: seconds for
+// these, and hours for some more.
+const maxKeys = 10_000
+
+var errWide = fmt.Errorf("it has a map with more than %d keys", maxKeys)
+
+// guardYAML is guardAliases for text that is certainly read as YAML, and refuses what kustomize would be busy with for too
+// long. It parses the text only if that may be so.
+func guardYAML(text []byte) error {
+	if err := guardAliases(text); err != nil {
+		return err
+	}
+	if separators(text) < maxKeys {
+		return nil
+	}
+	for _, doc := range split(text) {
+		var root kyaml.Node
+		if separators([]byte(doc.text)) < maxKeys || kyaml.NewDecoder(strings.NewReader(doc.text)).Decode(&root) != nil {
+			continue
+		}
+		if isWide(&root) {
+			return errWide
+		}
+	}
+	return nil
+}
+
+// separators is how many keys text has at most: each is followed by a line break, a comma or the end.
+func separators(text []byte) int {
+	return bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte(","))
+}
+
+func isWide(node *kyaml.Node) bool {
+	return node.Kind == kyaml.MappingNode && len(node.Content)/2 > maxKeys || slices.ContainsFunc(node.Content, isWide)
 }
 
 // aliasCount counts the nodes that a document has when its aliases are expanded.

@@ -15,6 +15,8 @@ type fileRef struct {
 	field string
 	// entry names a file, or is text if it could be either.
 	entry string
+	// data is set for a file that is not parsed as YAML, but taken as it is.
+	data bool
 }
 
 // fileRefs lists the files that a kustomization has kustomize read, besides those that hold objects and directories.
@@ -42,11 +44,15 @@ func fileRefs(k *types.Kustomization) []fileRef {
 	for _, r := range k.Replacements {
 		add("replacements", r.Path)
 	}
+	parsed := len(refs)
 	for _, g := range k.ConfigMapGenerator {
 		addSources(add, "configMapGenerator", g.KvPairSources)
 	}
 	for _, g := range k.SecretGenerator {
 		addSources(add, "secretGenerator", g.KvPairSources)
+	}
+	for i := range refs[parsed:] {
+		refs[parsed+i].data = true
 	}
 	return refs
 }

@@ -171,9 +171,9 @@ func TestAWorkerThatFails(t *testing.T) {
 		command []string
 		want    string
 	}{
-		"not there":    {[]string{"/nowhere/worker"}, "the process for builds with remote bases ended early: no such file or directory"},
-		"it ends":      {[]string{"false"}, "the process for builds with remote bases ended early: exit status 1"},
-		"says nothing": {[]string{"true"}, "the process for builds with remote bases gave no answer"},
+		"not there":    {[]string{"/nowhere/worker"}, "the build's own process ended early: no such file or directory"},
+		"it ends":      {[]string{"false"}, "the build's own process ended early: exit status 1"},
+		"says nothing": {[]string{"true"}, "the build's own process gave no answer"},
 	} {
 		_, err := New(Options{Worker: tc.command}).Build(t.Context(), request(root, kustomizev1.KustomizationSpec{}))
 		if want := "kustomize build of the root of the source: " + tc.want; err == nil || err.Error() != want {

@@ -22,6 +22,9 @@ import (
 // handful of files that refer to each other twice would keep kustomize busy for days.
 const maxVisits = 10_000
 
+// maxObjects is how many objects files may hold for one build. No inventory has room for as many.
+const maxObjects = 20_000
+
 // source is an object as it stands in a file.
 type source struct {
 	node *kyaml.RNode
@@ -125,7 +128,7 @@ func (w *walker) added(ctx context.Context, k *types.Kustomization, p *plan, com
 		}
 	}
 	for _, patch := range k.Patches {
-		if err := guardAliases([]byte(patch.Patch)); err != nil {
+		if err := guardYAML([]byte(patch.Patch)); err != nil {
 			return fmt.Errorf("spec.patches: %w", err)
 		}
 	}
@@ -160,6 +163,9 @@ func (w *walker) resource(ctx context.Context, l *level, field, entry string) er
 		return err
 	}
 	lines := linesOf(data, nodes)
+	if len(w.sources)+len(nodes) > maxObjects {
+		return fmt.Errorf("%s: with %s there are more than %d objects; split this Kustomization", l.says(field), name, maxObjects)
+	}
 	for i, node := range nodes {
 		if l.use == asPlugin {
 			if err := w.plugin(l, field, node); err != nil {
@@ -266,12 +272,15 @@ func (w *walker) directory(ctx context.Context, l *level, field, entry, name str
 func (w *walker) others(ctx context.Context, k *types.Kustomization, l *level) error {
 	w.seals(k, l)
 	for _, text := range inlineTexts(k) {
-		if err := guardAliases([]byte(text.entry)); err != nil {
+		if err := guardYAML([]byte(text.entry)); err != nil {
 			return fmt.Errorf("%s: %w", l.says(text.field), err)
 		}
 	}
 	for _, ref := range fileRefs(k) {
 		if err := w.file(l, ref.field, ref.entry); err != nil {
+			return err
+		}
+		if err := w.parsed(l, ref); err != nil {
 			return err
 		}
 	}
@@ -296,6 +305,22 @@ func (w *walker) file(l *level, field, entry string) error {
 	}
 	if name := path.Join(l.dir, entry); name == ".." || strings.HasPrefix(name, "../") {
 		return fmt.Errorf("%s: %q: %w", l.says(field), entry, overlay.ErrEscape)
+	}
+	return nil
+}
+
+// parsed looks into a file that kustomize will parse. If there is none, kustomize says so.
+func (w *walker) parsed(l *level, ref fileRef) error {
+	if ref.data || strings.Contains(ref.entry, "\n") {
+		return nil
+	}
+	name := path.Join(l.dir, ref.entry)
+	content, err := w.tree.ReadFile(name)
+	if err != nil {
+		return nil //nolint:nilerr // As the comment says.
+	}
+	if err := guardYAML(content); err != nil {
+		return fmt.Errorf("%s: read %s: %w", l.says(ref.field), name, err)
 	}
 	return nil
 }

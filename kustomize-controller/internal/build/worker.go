@@ -40,7 +40,7 @@ type answer struct {
 	Fault   string           `json:",omitempty"`
 }
 
-// Work does one build with remote bases: it reads an order from a Builder on in, and writes the answer to out. A process
+// Work does one build apart from all others: it reads an order from a Builder on in, and writes the answer to out. A process
 // that does nothing else is to call it, as Options.Worker says.
 func Work(ctx context.Context, in io.Reader, out io.Writer) error {
 	var o order
@@ -97,6 +97,9 @@ func (b *Builder) delegate(ctx context.Context, o order) ([]map[string]any, erro
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	output := &limited{rest: maxOutput}
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, b.options.WorkerTimeout)
+	defer cancel()
 	command := exec.CommandContext(ctx, b.options.Worker[0], b.options.Worker[1:]...) //nolint:gosec // The program's own.
 	command.Stdin, command.Stdout = bytes.NewReader(input), output
 	command.Env = workerEnv(temp)
@@ -105,14 +108,17 @@ func (b *Builder) delegate(ctx context.Context, o order) ([]map[string]any, erro
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = 5 * time.Second
 	if err := command.Run(); err != nil {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("fetch the remote bases: %w", ctx.Err())
+		if outer.Err() != nil {
+			return nil, fmt.Errorf("build in a process of its own: %w", outer.Err())
 		}
-		return nil, fmt.Errorf("the process for builds with remote bases ended early: %w", pathless(err))
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("it takes more than %s; a remote base may not answer, or there are too many objects", b.options.WorkerTimeout)
+		}
+		return nil, fmt.Errorf("the build's own process ended early: %w", pathless(err))
 	}
 	var a answer
 	if err := utiljson.Unmarshal(output.text.Bytes(), &a); err != nil {
-		return nil, errors.New("the process for builds with remote bases gave no answer")
+		return nil, errors.New("the build's own process gave no answer")
 	}
 	if a.Fault != "" {
 		return nil, errors.New(strings.ReplaceAll(a.Fault, temp, os.TempDir()))

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -25,6 +26,7 @@ const (
 	askLink    question = 'l'
 	askNames   question = 'n'
 	askMatches question = 'm'
+	askSize    question = 's'
 )
 
 const (
@@ -135,6 +137,9 @@ func (t *Tree) answer(ask question, name string) answer {
 		return answerNames(entries, err)
 	case askMatches:
 		return answerTexts(t.matches(name))
+	case askSize:
+		info, err := t.root.Stat(name)
+		return answerSize(info, err)
 	}
 	return answer{}
 }
@@ -154,6 +159,13 @@ func answerKind(info fs.FileInfo, err error) answer {
 		return answerError(err)
 	}
 	return answerTexts([]string{info.Mode().Type().String()}, nil)
+}
+
+func answerSize(info fs.FileInfo, err error) answer {
+	if err != nil {
+		return answerError(err)
+	}
+	return answerTexts([]string{strconv.FormatInt(info.Size(), 10)}, nil)
 }
 
 func answerLink(target string, is bool, err error) answer {

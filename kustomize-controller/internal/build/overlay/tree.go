@@ -152,7 +152,8 @@ func (t *Tree) Size(name string) (int64, error) {
 	if content, ok := t.laid[name]; ok {
 		return int64(len(content)), nil
 	}
-	info, err := t.root.Stat(name)
+	info, err := t.stat(name)
+	t.recorder.note(askSize, name, func() answer { return answerSize(info, err) })
 	if err != nil {
 		return 0, cause(err)
 	}
