@@ -4,8 +4,10 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	fluxkustomize "github.com/fluxcd/pkg/kustomize"
 
@@ -46,6 +48,49 @@ func BenchmarkBuild(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkWays measures all ways to the objects of one app in turn, so that a machine that is busy is so for each of them,
+// and reports how they compare with kustomize in this process.
+func BenchmarkWays(b *testing.B) {
+	root := lay(b, appFiles())
+	renamed, placed := kustomizev1.KustomizationSpec{NamePrefix: "a-"}, kustomizev1.KustomizationSpec{TargetNamespace: "team"}
+	none, some := New(Options{CacheBytes: -1, Worker: worker(b)}), New(Options{})
+	built, err := some.Build(b.Context(), request(root, placed))
+	if err != nil {
+		b.Fatal(err)
+	}
+	manifest := map[string][]byte{defaultFile: []byte(appFiles()[defaultFile] + "namePrefix: a-\n")}
+	ways := []struct {
+		name string
+		run  func() error
+	}{
+		{"kustomize", func() error { _, err := none.Build(b.Context(), request(root, renamed)); return err }},
+		{"worker", func() error { _, err := none.delegate(b.Context(), order{Root: root, Dir: ".", Laid: manifest}); return err }},
+		{"plain", func() error { _, err := none.Build(b.Context(), request(root, placed)); return err }},
+		{"kept", func() error { _, err := some.Build(b.Context(), request(root, renamed)); return err }},
+		{"unchanged", func() error {
+			if !built.Reads.Unchanged(root) {
+				return errors.New("the reads have changed")
+			}
+			return nil
+		}},
+	}
+	took := make([]time.Duration, len(ways))
+	for b.Loop() {
+		for i, way := range ways {
+			start := time.Now()
+			if err := way.run(); err != nil {
+				b.Fatalf("%s: %v", way.name, err)
+			}
+			took[i] += time.Since(start)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(took[0].Microseconds())/1000/float64(b.N), "kustomize-ms")
+	for i, way := range ways[1:] {
+		b.ReportMetric(float64(took[i+1])/float64(took[0]), way.name+"/kustomize")
 	}
 }
 

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 // worker returns this test binary as Options.Worker wants it.
-func worker(t *testing.T) []string {
+func worker(t testing.TB) []string {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
