@@ -172,30 +172,6 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
-func TestHostileArchives(t *testing.T) {
-	for name, entry := range map[string]tar.Header{
-		"climbs out": file("../outside", "x"),
-		"absolute":   file("/etc/outside", "x"),
-		"absurd":     file("big", strings.Repeat("x", maxSize+1)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := serve(t, pack(t, entry))
-			if tree, err := newCache(t, maxSize).Open(t.Context(), "one", s.artifact); err == nil {
-				tree.Close()
-				t.Error("unpacked")
-			}
-		})
-	}
-	t.Run("symlinks are left out", func(t *testing.T) {
-		s := serve(t, pack(t, tar.Header{Typeflag: tar.TypeSymlink, Name: "link", Linkname: "/etc/passwd"}, file("a", "x")))
-		tree := open(t, newCache(t, maxSize), "one", s.artifact)
-		defer tree.Close()
-		if _, err := os.Lstat(filepath.Join(tree.Dir(), "link")); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("Lstat: %v, want that it does not exist", err)
-		}
-	})
-}
-
 func TestEvictsWhatIsNotInUse(t *testing.T) {
 	a, b := serve(t, pack(t, file("a", "12345678"))), serve(t, pack(t, file("b", "12345678")))
 	c := newCache(t, 10)

@@ -16,7 +16,6 @@ import (
 	"sync"
 
 	"github.com/fluxcd/pkg/apis/meta"
-	"github.com/fluxcd/pkg/tar"
 	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -41,7 +40,7 @@ type Cache struct {
 
 // tree is one unpacked artifact.
 type tree struct {
-	digest   string
+	key      string
 	dir      string
 	size     int64
 	users    int
@@ -82,7 +81,8 @@ func NewCache(parent string, maxSize int64, fetcher *Fetcher) (*Cache, error) {
 // source has not yet. The caller closes the tree. Errors are those of Fetch,
 // or say why the artifact cannot be unpacked.
 func (c *Cache) Open(ctx context.Context, source types.UID, a *meta.Artifact) (*Tree, error) {
-	if t := c.acquire(source, a.Digest); t != nil {
+	key := cacheKey(source, a.Digest)
+	if t := c.acquire(source, key); t != nil {
 		return t, nil
 	}
 	_, err, _ := c.flights.Do(string(source)+"/"+a.Digest, func() (any, error) {
@@ -91,24 +91,33 @@ func (c *Cache) Open(ctx context.Context, source types.UID, a *meta.Artifact) (*
 	if err != nil {
 		return nil, err
 	}
-	if t := c.acquire(source, a.Digest); t != nil {
+	if t := c.acquire(source, key); t != nil {
 		return t, nil
 	}
 	// Evicted between the load and now: the cache is too small to share.
 	if err := c.load(ctx, source, a); err != nil {
 		return nil, err
 	}
-	if t := c.acquire(source, a.Digest); t != nil {
+	if t := c.acquire(source, key); t != nil {
 		return t, nil
 	}
 	return nil, fmt.Errorf("unpack artifact %s: it does not stay in a cache of %d bytes", a.Path, c.maxSize)
 }
 
+// cacheKey is what an unpacked artifact is shared by: its digest, or for one
+// that does not stand for its content, the source as well.
+func cacheKey(source types.UID, digest string) string {
+	if shareable(digest) {
+		return digest
+	}
+	return string(source) + "/" + digest
+}
+
 // acquire returns what is there for an entitled source, or nil.
-func (c *Cache) acquire(source types.UID, digest string) *Tree {
+func (c *Cache) acquire(source types.UID, key string) *Tree {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.trees[digest]
+	t := c.trees[key]
 	if t == nil {
 		return nil
 	}
@@ -128,7 +137,7 @@ func (c *Cache) release(t *tree) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.users--
-	if c.trees[t.digest] != t && t.users == 0 {
+	if c.trees[t.key] != t && t.users == 0 {
 		_ = remove(t.dir) // lost from the cache while in use; the next start cleans up
 		return
 	}
@@ -148,7 +157,8 @@ func (c *Cache) load(ctx context.Context, source types.UID, a *meta.Artifact) er
 	if err := c.fetcher.Fetch(ctx, a, packed); err != nil {
 		return err
 	}
-	if c.entitle(source, a.Digest) {
+	key := cacheKey(source, a.Digest)
+	if c.entitle(source, key) {
 		return nil
 	}
 	if _, err := packed.Seek(0, io.SeekStart); err != nil {
@@ -158,14 +168,14 @@ func (c *Cache) load(ctx context.Context, source types.UID, a *meta.Artifact) er
 	if err != nil {
 		return fmt.Errorf("unpack artifact %s: %w", a.Path, pathless(err))
 	}
-	c.add(&tree{digest: a.Digest, dir: dir, size: size, entitled: map[types.UID]struct{}{source: {}}})
+	c.add(&tree{key: key, dir: dir, size: size, entitled: map[types.UID]struct{}{source: {}}})
 	return nil
 }
 
-func (c *Cache) entitle(source types.UID, digest string) bool {
+func (c *Cache) entitle(source types.UID, key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.trees[digest]
+	t := c.trees[key]
 	if t == nil {
 		return false
 	}
@@ -176,14 +186,14 @@ func (c *Cache) entitle(source types.UID, digest string) bool {
 func (c *Cache) add(t *tree) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if other := c.trees[t.digest]; other != nil {
+	if other := c.trees[t.key]; other != nil {
 		for source := range t.entitled {
 			other.entitled[source] = struct{}{}
 		}
 		_ = remove(t.dir) // somebody else was faster
 		return
 	}
-	c.trees[t.digest] = t
+	c.trees[t.key] = t
 	t.place = c.used.PushBack(t)
 	c.size += t.size
 	c.evict(t)
@@ -202,7 +212,7 @@ func (c *Cache) evict(keep *tree) {
 }
 
 func (c *Cache) drop(t *tree) {
-	delete(c.trees, t.digest)
+	delete(c.trees, t.key)
 	c.used.Remove(t.place)
 	c.size -= t.size
 	if t.users == 0 {
@@ -218,7 +228,7 @@ func (c *Cache) unpack(packed io.Reader) (string, int64, error) {
 		return "", 0, err
 	}
 	var size int64
-	if err = tar.Untar(packed, dir, tar.WithSkipSymlinks(), tar.WithMaxUntarSize(int(c.fetcher.maxSize))); err == nil {
+	if err = unpack(packed, dir, c.fetcher.maxSize); err == nil {
 		size, err = seal(dir)
 	}
 	if err != nil {

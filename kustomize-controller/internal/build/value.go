@@ -41,6 +41,9 @@ func fromNode(node *kyaml.RNode) (map[string]any, error) {
 // fromFreshNode is fromNode for a node that has just been read from a file, and does not write YAML and JSON to get there.
 // If it cannot tell that the result is the same, it fails with errUncertain.
 func fromFreshNode(node *kyaml.RNode) (map[string]any, error) {
+	if hasFlowNull(node.YNode(), false) {
+		return nil, errUncertain
+	}
 	content, err := node.Map()
 	if err != nil {
 		return nil, errUncertain
@@ -54,6 +57,16 @@ func fromFreshNode(node *kyaml.RNode) (map[string]any, error) {
 		return nil, errUncertain
 	}
 	return object, nil
+}
+
+// hasFlowNull finds a value that is left out between the braces of a map: it is null, and an empty string once kustomize
+// has written the object and read it again.
+func hasFlowNull(node *kyaml.Node, inFlow bool) bool {
+	if node.Kind == kyaml.ScalarNode {
+		return inFlow && node.Value == "" && node.ShortTag() == kyaml.NodeTagNull
+	}
+	inFlow = inFlow || node.Style&kyaml.FlowStyle != 0
+	return slices.ContainsFunc(node.Content, func(below *kyaml.Node) bool { return hasFlowNull(below, inFlow) })
 }
 
 // normalise turns the types of the YAML decoder into those that JSON is decoded to. It changes maps and slices in place.
