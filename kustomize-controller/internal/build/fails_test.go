@@ -331,7 +331,7 @@ func aliasFaults() map[string]faultCase {
 				"p.yaml": "kind: X\nmetadata: {name: a}\na: &a [*a]\n",
 			},
 			kustomizev1.KustomizationSpec{},
-			"kustomize build of the root of the source: trouble configuring builtin PatchTransformer: failed to get the patch file from path(p.yaml): read p.yaml: a YAML anchor contains an alias of itself",
+			"patches in kustomization.yaml: read p.yaml: a YAML anchor contains an alias of itself",
 		},
 		"an alias loop in a patch inside a file": {
 			map[string]string{"kustomization.yaml": head + "patches: [{patch: \"a: &a [*a]\"}]\n"},
