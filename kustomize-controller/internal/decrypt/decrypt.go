@@ -15,6 +15,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
@@ -30,6 +31,8 @@ type Decrypter struct {
 	mu sync.Mutex
 	// tokens of logins to Vault, by address. They live as long as the build.
 	tokens map[string]string
+	// until is when key services have had their time.
+	until time.Time
 }
 
 // Decrypter returns a Decrypter with the given keys, nil for none. For a key service that the keys hold no credential

@@ -4,6 +4,7 @@
 package decrypt_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net"
 	"strings"
@@ -85,7 +86,7 @@ func TestWholeObjects(t *testing.T) {
 			if diff := cmp.Diff(object(t, plain), got); diff != "" {
 				t.Errorf("decrypted (-want +got):\n%s", diff)
 			}
-			if after, _ := yaml.Marshal(sealed); string(before) != string(after) {
+			if after, _ := yaml.Marshal(sealed); !bytes.Equal(before, after) {
 				t.Error("Object has changed its argument")
 			}
 		})

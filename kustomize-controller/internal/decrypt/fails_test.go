@@ -49,7 +49,7 @@ func TestKeysThatDoNotFit(t *testing.T) {
 	}{
 		"another age key": {
 			[]keys.MasterKey{otherAge}, map[string]string{"a.agekey": ageKey},
-			[]string{"tried age " + otherAge.ToString() + ": it is not among the 1 age keys of Secret 'team/keys'"},
+			[]string{"tried age " + otherAge.ToString() + ": it is not among the age keys of Secret 'team/keys'"},
 		},
 		"no age key": {
 			[]keys.MasterKey{otherAge}, map[string]string{"a.asc": pgpKey},
@@ -57,7 +57,7 @@ func TestKeysThatDoNotFit(t *testing.T) {
 		},
 		"another PGP key": {
 			[]keys.MasterKey{otherPGP}, map[string]string{"a.asc": pgpKey},
-			[]string{"PGP " + otherPGP.ToString() + ": it is not among the 1 PGP keys of Secret 'team/keys'"},
+			[]string{"PGP " + otherPGP.ToString() + ": it is not among the PGP keys of Secret 'team/keys'"},
 		},
 		"several": {
 			[]keys.MasterKey{otherPGP, otherAge}, nil,
@@ -129,19 +129,24 @@ func TestDamagedFiles(t *testing.T) {
 	json := sopstest.Encrypt(t, format.JSON, `{"a": "`+password+`"}`, "", master)
 	many := strings.Repeat("    - recipient: x\n      enc: y\n", 101)
 	for name, tc := range map[string]struct{ sealed, want string }{
-		"a changed value":        {strings.Replace(yaml, "ENC[AES256_GCM,data:", "ENC[AES256_GCM,data:AAAA", 1), "a value in it was changed or moved"},
-		"a moved value":          {strings.Replace(yaml, "b: ENC", "c: ENC", 1), "a value in it was changed or moved"},
-		"a value in plain":       {strings.Replace(yaml, "b: ENC[AES256_GCM", "b: "+password+"x", 1), "a value in it was changed or moved"},
-		"JSON cut short":         {json[:len(json)-20] + "", "it is not valid JSON"},
-		"JSON that never ends":   {`{"a": ` + strings.Repeat("[", 2<<20) + `"mac": "ENC[`, "it is not valid JSON"},
-		"YAML that explodes":     {"x: &x [a, a]\ny: [*x, *x]\n" + yaml, "it has YAML aliases"},
-		"YAML that is a list":    {"- sops:\n" + "sops: {mac: ENC[}\n", "it is damaged"},
-		"metadata of another":    {"a: b\nsops:\n  mac: ENC[\n  age: 7\n", "it is damaged"},
-		"no keys at all":         {"a: b\nsops:\n    lastmodified: \"2026-11-01T00:00:00Z\"\n    mac: ENC[\n    version: 3.13.3\n    key_groups: [{}]\n", "it was encrypted for no key at all"},
-		"more keys than allowed": {"a: b\nsops:\n    lastmodified: \"2026-11-01T00:00:00Z\"\n    mac: ENC[\n    version: 3.13.3\n    age:\n" + many, "it is encrypted for 101 keys, and may be for 100"},
-		"too large":              {yaml + "# " + strings.Repeat("x", format.MaxBytes), fmt.Sprintf("may have %d", format.MaxBytes)},
-		"dotenv without a value": {"sops_mac=ENC[\n" + password + "\n", "it is damaged"},
-		"not encrypted":          {"a: b\n", "it is not encrypted with SOPS"},
+		"a changed value":          {strings.Replace(yaml, "ENC[AES256_GCM,data:", "ENC[AES256_GCM,data:AAAA", 1), "a value in it was changed or moved"},
+		"a moved value":            {strings.Replace(yaml, "b: ENC", "c: ENC", 1), "a value in it was changed or moved"},
+		"a value in plain":         {strings.Replace(yaml, "b: ENC[AES256_GCM", "b: "+password+"x", 1), "a value in it was changed or moved"},
+		"JSON cut short":           {json[:len(json)-20] + "", "it is not valid JSON"},
+		"JSON that never ends":     {`{"a": ` + strings.Repeat("[", 2<<20) + `"mac": "ENC[`, "it is not valid JSON"},
+		"YAML that explodes":       {"x: &x [a, a]\ny: [*x, *x]\n" + yaml, "it has YAML aliases"},
+		"YAML with metadata twice": {yaml + "---\nsops: 1\n\"\\x73ops\": 2\n", "it has SOPS' metadata twice"},
+		"many values":              {`{"x": [` + strings.Repeat("0,", 20_000) + "0]," + json[1:], "it has more than 20000 values"},
+		"deep values":              {`{"x": ` + strings.Repeat("[", 101) + strings.Repeat("]", 101) + "," + json[1:], "it is nested more than 100 deep"},
+		"a costly expression":      {strings.Replace(yaml, "version:", "encrypted_regex: (x{1000}){500}\n    version:", 1), "a regular expression in its metadata"},
+		"much metadata":            {"sops_mac=ENC[\n" + strings.Repeat("sops_x=\n", 10_001), "it has more than 10000 lines of SOPS' own"},
+		"YAML that is a list":      {"- sops:\n" + "sops: {mac: ENC[}\n", "it is not valid YAML"},
+		"metadata of another":      {"a: b\nsops:\n  mac: ENC[\n  age: 7\n", "it is damaged"},
+		"no keys at all":           {"a: b\nsops:\n    lastmodified: \"2026-11-01T00:00:00Z\"\n    mac: ENC[\n    version: 3.13.3\n    key_groups: [{}]\n", "it was encrypted for no key at all"},
+		"more keys than allowed":   {"a: b\nsops:\n    lastmodified: \"2026-11-01T00:00:00Z\"\n    mac: ENC[\n    version: 3.13.3\n    age:\n" + many, "it is encrypted for 101 keys, and may be for 100"},
+		"too large":                {yaml + "# " + strings.Repeat("x", format.MaxBytes), fmt.Sprintf("may have %d", format.MaxBytes)},
+		"dotenv without a value":   {"sops_mac=ENC[\n" + password + "\n", "it is damaged"},
+		"not encrypted":            {"a: b\n", "it is not encrypted with SOPS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newDecrypter(t, map[string]string{"a.agekey": key}).File(t.Context(), []byte(tc.sealed), "file")

@@ -53,13 +53,13 @@ func ParseKeys(from string, data map[string][]byte) (*Keys, error) {
 
 // AgeOnly returns the entries of a Secret that hold age keys.
 func AgeOnly(data map[string][]byte) map[string][]byte {
-	age := map[string][]byte{}
+	kept := map[string][]byte{}
 	for name, value := range data {
 		if strings.HasSuffix(name, ageSuffix) {
-			age[name] = value
+			kept[name] = value
 		}
 	}
-	return age
+	return kept
 }
 
 func (k *Keys) add(name string, value []byte) (err error) {

@@ -25,6 +25,9 @@ import (
 // askTimeout is how long one request to a key service may take, retries and logins included.
 const askTimeout = 30 * time.Second
 
+// buildTimeout is how long all requests of one build may take together. A worker of the controller waits for them.
+const buildTimeout = 2 * time.Minute
+
 // Account names a service account.
 type Account struct {
 	Namespace, Name string
@@ -67,7 +70,7 @@ func NewServices(config Config) *Services {
 
 // ask has one key decrypt a data key. If the attempt has a Cause, there is no plaintext.
 func (d *Decrypter) ask(ctx context.Context, key *keyservice.Key, ciphertext []byte) ([]byte, Attempt) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(askTimeout, d.left()))
 	defer cancel()
 	var attempt Attempt
 	var plain []byte
@@ -99,6 +102,16 @@ func (d *Decrypter) ask(ctx context.Context, key *keyservice.Key, ciphertext []b
 	return plain, attempt
 }
 
+// left is how long key services may still take. The clock starts when it is first asked for.
+func (d *Decrypter) left() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.until.IsZero() {
+		d.until = time.Now().Add(buildTimeout)
+	}
+	return time.Until(d.until)
+}
+
 func (k *Keys) decryptAge(ciphertext []byte) ([]byte, error) {
 	// Without identities SOPS would look for some in the environment and in the home directory.
 	if len(k.age) == 0 {
@@ -108,7 +121,7 @@ func (k *Keys) decryptAge(ciphertext []byte) ([]byte, error) {
 	k.age.ApplyToMasterKey(&key)
 	plain, err := key.Decrypt()
 	if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
-		return nil, fmt.Errorf("it is not among the %d age keys of %s", len(k.age), k.from)
+		return nil, errors.New("it is not among the age keys of " + k.from)
 	}
 	if err != nil {
 		return nil, errMalformed
@@ -122,7 +135,7 @@ func (k *Keys) decryptPGP(ciphertext []byte) ([]byte, error) {
 	}
 	plain, err := openPGP(k.pgp, ciphertext)
 	if errors.Is(err, errNoMatch) {
-		return nil, fmt.Errorf("it is not among the %d PGP keys of %s", len(k.pgp), k.from)
+		return nil, errors.New("it is not among the PGP keys of " + k.from)
 	}
 	return plain, err
 }

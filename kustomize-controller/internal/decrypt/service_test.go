@@ -207,7 +207,7 @@ func TestParseVaults(t *testing.T) {
 		"none":          {"", ""},
 		"no login path": {"instances: [{address: 'https://vault.example'}]", "instances[0] needs address"},
 		"no address":    {"instances: [{loginPath: a}]", "instances[0] needs address"},
-		"a misspelling": {"instances: [{addres: 'https://vault.example', loginPath: a}]", "it has to be YAML"},
+		"a misspelling": {"instances: [{location: 'https://vault.example', loginPath: a}]", "it has to be YAML"},
 	} {
 		_, err := ParseVaults(tc.data)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {

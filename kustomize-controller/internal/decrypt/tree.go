@@ -4,9 +4,7 @@
 package decrypt
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -19,13 +17,9 @@ import (
 	sopsjson "github.com/getsops/sops/v3/stores/json"
 	"github.com/getsops/sops/v3/stores/yaml"
 	"google.golang.org/grpc"
-	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/weir-gitops/weir/kustomize-controller/internal/decrypt/format"
 )
-
-// maxKeys is how many keys a file may be encrypted for. Each may cost a request.
-const maxKeys = 100
 
 var errDamaged = errors.New("it is damaged: SOPS cannot read it; encrypt it anew")
 
@@ -45,49 +39,6 @@ func storeFor(f format.Format) sops.Store {
 	return sopsjson.NewBinaryStore(&stores.JSONBinary)
 }
 
-// guard refuses input that SOPS would exhaust the stack or the memory with. SOPS itself writes neither.
-func guard(data []byte, in format.Format) error {
-	switch in {
-	case format.JSON:
-		// encoding/json bounds the depth here, and not in the reader of tokens that SOPS uses.
-		if !json.Valid(data) {
-			return errors.New("it is not valid JSON")
-		}
-	case format.YAML:
-		if bytes.IndexByte(data, '&') >= 0 && bytes.IndexByte(data, '*') >= 0 && hasAlias(data) {
-			return errors.New("it has YAML aliases, which SOPS does not write; encrypt it anew")
-		}
-	case format.Dotenv, format.INI, format.Binary:
-	}
-	return nil
-}
-
-// hasAlias tells whether a YAML file has aliases. One that cannot be parsed to its end counts as if it had.
-func hasAlias(data []byte) bool {
-	decoder := kyaml.NewDecoder(bytes.NewReader(data))
-	for {
-		var document kyaml.Node
-		if err := decoder.Decode(&document); err != nil {
-			return err.Error() != "EOF"
-		}
-		if aliasIn(&document) {
-			return true
-		}
-	}
-}
-
-func aliasIn(node *kyaml.Node) bool {
-	if node.Kind == kyaml.AliasNode {
-		return true
-	}
-	for _, child := range node.Content {
-		if aliasIn(child) {
-			return true
-		}
-	}
-	return false
-}
-
 // decryptTree reads and decrypts a file. The message authentication code is not checked: kustomize may have changed
 // what is not encrypted. Each value is still bound to its place and to the data key.
 func (d *Decrypter) decryptTree(ctx context.Context, data []byte, in format.Format) (sops.TreeBranches, error) {
@@ -95,8 +46,8 @@ func (d *Decrypter) decryptTree(ctx context.Context, data []byte, in format.Form
 	if err != nil || len(tree.Branches) == 0 {
 		return nil, errDamaged
 	}
-	if n := tree.Metadata.MasterKeyCount(); n > maxKeys {
-		return nil, fmt.Errorf("it is encrypted for %d keys, and may be for %d", n, maxKeys)
+	if err := guardTree(&tree); err != nil {
+		return nil, err
 	}
 	key, err := d.dataKey(ctx, &tree)
 	if err != nil {
