@@ -26,7 +26,7 @@ type story struct {
 	chronicle *chronicle
 
 	// Hashes of commits, named after what they do.
-	setUp, raise, bad, ship string
+	setUp, raise, bad, restored, ship string
 }
 
 // A step is one thing to see.
@@ -60,6 +60,9 @@ func (s *story) steps() []step {
 		{"Push a commit with one bad manifest among good changes", s.pushBad},
 		{"Revert the bad commit", s.revertBad},
 		{"Revert the change of the GPU count", s.rollBack},
+		{"Plan a change before it is applied", s.plan},
+		{"Push a commit that would take a team's namespace away", s.guardPrune},
+		{"Push a rollout that waits for a Job", s.awaitJob},
 		{"Push a new model, and kill source-controller", s.killSource},
 		{"Kill kustomize-controller when the training starts", s.killKustomize},
 		{"Ask who put the objects there", s.trace},
@@ -81,8 +84,9 @@ func (s *story) tell(ctx context.Context) error {
 }
 
 const summary = `Two controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
-dependencies, undid what was changed by hand, refused a bad commit as a whole, rolled back by git revert, outlived
-kill -9, and trained each model once. Each of these claims was checked against the API server.`
+dependencies, undid what was changed by hand, refused a bad commit as a whole, rolled back by git revert, told what a
+commit would do before it did it, kept a namespace that nobody meant to delete, waited for a Job, outlived kill -9, and
+trained each model once. Each of these claims was checked against the API server.`
 
 // perform runs one step within its deadline. If it fails, it shows what might
 // explain it.

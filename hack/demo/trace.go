@@ -24,7 +24,7 @@ import (
 // it has to find.
 func (s *story) asked() map[inventory.Ref]string {
 	return map[inventory.Ref]string{
-		{Kind: "Namespace", Name: "team-training"}:                                          s.setUp,
+		{Kind: "Namespace", Name: "team-training"}:                                          s.restored,
 		{Group: "apps", Kind: "StatefulSet", Namespace: "team-data", Name: "feature-store"}: s.setUp,
 		{Group: "apps", Kind: "Deployment", Namespace: serving, Name: "chat"}:               s.setUp,
 		{Group: "apps", Kind: "Deployment", Namespace: serving, Name: "model-server"}:       s.ship,
