@@ -69,6 +69,7 @@ func NewEngine(ctx context.Context, config Config) *Engine {
 	config.Watch.Leave, config.Watch.Merge = config.Keys.leave(), config.Keys.merge()
 	config.Watch.Rules = e.rules
 	config.Watch.Changed = e.changed
+	config.Watch.Checks = e.checksOf
 	e.pool = watch.NewPool(ctx, config.Watch)
 	return e
 }

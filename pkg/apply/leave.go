@@ -145,12 +145,12 @@ func (e *Engine) send(ctx context.Context, client *Client, set *Set, d *Desired,
 
 // lookup returns the record of a live object, or nil if it does not exist or
 // is not ours. Kinds that may not be watched, and objects whose record was made
-// under other rules, are read under the tenant.
+// under other rules or by other expressions, are read under the tenant.
 func (e *Engine) lookup(ctx context.Context, client *Client, set *Set, d *Desired) (*watch.Record, error) {
 	watching := e.pool.Watching(d.GVK)
 	if watching {
 		record := e.pool.Get(d.GVK, keyOf(d.Ref))
-		if record == nil || record.Owner != set.owner || record.Owned.Rules == set.Rules().Version(d.GVK, keyOf(d.Ref)) {
+		if record == nil || record.Owner != set.owner || set.upToDate(d, record) {
 			return record, nil
 		}
 	}

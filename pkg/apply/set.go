@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -29,6 +30,7 @@ type Set struct {
 
 	mu      sync.Mutex
 	busy    bool
+	checks  *health.Checks
 	members map[inventory.Ref]*member
 	// planned is what the last plan that was only shown made of each object.
 	planned map[inventory.Ref]planned
@@ -155,7 +157,7 @@ func (s *Set) concerns(ref inventory.Ref, change watch.Change, scaled bool) (tim
 		return driftDelay, true
 	case change.Before == nil || change.After == nil:
 		return healthDelay, true
-	case change.Before.Health != change.After.Health || change.Before.Left != change.After.Left:
+	case change.Before.Judge != change.After.Judge || change.Before.Health != change.After.Health || change.Before.Left != change.After.Left:
 		return healthDelay, true
 	}
 	return 0, false

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/weir-gitops/weir/pkg/health"
@@ -157,9 +158,12 @@ func (e *Engine) targetHealth(ctx context.Context, set *Set, client *Client, tar
 	}
 	record := e.pool.GetTarget(target)
 	if record == nil && e.pool.RefusedTarget(target) != nil {
-		var err error
-		if record, err = e.lookup(ctx, client, set, &Desired{Ref: ref, GVK: target.GVK}); err != nil {
-			return Ailing{}, err
+		live, err := client.Get(ctx, ref, target.GVK.Version)
+		if err != nil && !apierrors.IsNotFound(err) {
+			return Ailing{}, fmt.Errorf("read %s: %w", ref, err)
+		}
+		if err == nil {
+			record = e.pool.RecordFor(live, target.Checks)
 		}
 	}
 	if record == nil {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/health"
 )
 
 // Change of one object. Before is nil for one that is new, After for one that
@@ -56,6 +57,9 @@ type Config struct {
 	Rules func(owner types.NamespacedName) *exemption.Rules
 	// Managers whose fields are fingerprinted.
 	Managers Managers
+	// Checks returns the expressions by which the objects of an owner are
+	// judged now, nil for none. It must not block.
+	Checks func(owner types.NamespacedName) *health.Checks
 	// Changed is called for every change, one at a time per kind. It must
 	// not block.
 	Changed func(Change)
@@ -66,7 +70,7 @@ type Config struct {
 // runs as long as it has a user.
 type Pool struct {
 	config   Config
-	recorder recorder
+	recorder *recorder
 	scaled   *scaled
 
 	mu        sync.Mutex
@@ -76,17 +80,22 @@ type Pool struct {
 }
 
 // watched is what one informer looks at: all our objects of a kind, or the one
-// that target names.
+// that target names. One that somebody has judged by expressions is looked at
+// for these expressions alone, since nobody else's record tells their outcome.
 type watched struct {
 	gvk    schema.GroupVersionKind
 	target types.NamespacedName
+	judge  string
 }
 
 // NewPool returns a Pool without informers. They end with ctx.
 func NewPool(ctx context.Context, config Config) *Pool {
+	if config.Checks == nil {
+		config.Checks = func(types.NamespacedName) *health.Checks { return nil }
+	}
 	p := &Pool{
 		config:    config,
-		recorder:  recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules},
+		recorder:  &recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules, checks: config.Checks},
 		ctx:       ctx,
 		informers: map[watched]*informer{},
 		used:      map[types.UID]map[watched]struct{}{},
@@ -99,6 +108,13 @@ func NewPool(ctx context.Context, config Config) *Pool {
 type Target struct {
 	GVK schema.GroupVersionKind
 	types.NamespacedName
+	// Checks are the expressions by which the user has it judged, whoever
+	// owns it.
+	Checks *health.Checks
+}
+
+func (t Target) key() watched {
+	return watched{gvk: t.GVK, target: t.NamespacedName, judge: t.Checks.ID(t.GVK.GroupKind())}
 }
 
 // Use says which kinds and targets a user wants watched from now on, and
@@ -106,12 +122,12 @@ type Target struct {
 // does not have are left out. A later call replaces the earlier one; a call
 // with nothing ends the use.
 func (p *Pool) Use(ctx context.Context, user types.UID, kinds []schema.GroupVersionKind, targets []Target) error {
-	wanted := map[watched]struct{}{}
+	wanted := map[watched]*health.Checks{}
 	for _, gvk := range kinds {
-		wanted[watched{gvk: gvk}] = struct{}{}
+		wanted[watched{gvk: gvk}] = nil
 	}
 	for _, target := range targets {
-		wanted[watched{gvk: target.GVK, target: target.NamespacedName}] = struct{}{}
+		wanted[target.key()] = target.Checks
 	}
 	started, err := p.adjust(user, wanted) //nolint:contextcheck // informers outlive the call that starts them
 	if err != nil {
@@ -133,7 +149,7 @@ const listTimeout = 30 * time.Second
 
 // adjust starts and stops informers and returns those that the user has. If
 // one cannot be started, the user keeps what it has so far.
-func (p *Pool) adjust(user types.UID, wanted map[watched]struct{}) ([]*informer, error) {
+func (p *Pool) adjust(user types.UID, wanted map[watched]*health.Checks) ([]*informer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	have := p.used[user]
@@ -154,11 +170,11 @@ func (p *Pool) adjust(user types.UID, wanted map[watched]struct{}) ([]*informer,
 		}
 	}()
 	var all []*informer
-	for key := range wanted {
+	for key, checks := range wanted {
 		i := p.informers[key]
 		if i == nil {
 			var err error
-			if i, err = p.start(key); err != nil {
+			if i, err = p.start(key, checks); err != nil {
 				return nil, err
 			}
 			if i == nil {
@@ -174,7 +190,7 @@ func (p *Pool) adjust(user types.UID, wanted map[watched]struct{}) ([]*informer,
 
 // start runs an informer, or returns nil if the cluster does not have the
 // kind.
-func (p *Pool) start(key watched) (*informer, error) {
+func (p *Pool) start(key watched, checks *health.Checks) (*informer, error) {
 	mapping, err := p.config.Mapper.RESTMapping(key.gvk.GroupKind(), key.gvk.Version)
 	if meta.IsNoMatchError(err) {
 		return nil, nil
@@ -190,12 +206,16 @@ func (p *Pool) start(key watched) (*informer, error) {
 			source = p.config.Client.Resource(mapping.Resource).Namespace(key.target.Namespace)
 		}
 	}
+	recorder := p.recorder
+	if key.target.Name != "" {
+		recorder = p.recorder.judgedBy(checks)
+	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	i := &informer{
 		gvk:    key.gvk,
 		users:  map[types.UID]struct{}{},
 		cancel: cancel,
-		store: newStore(p.recorder.record, func(before, after *Record) {
+		store: newStore(recorder.record, func(before, after *Record) {
 			p.config.Changed(Change{GVK: key.gvk, Before: before, After: after})
 		}),
 	}
@@ -228,7 +248,7 @@ func (p *Pool) Get(gvk schema.GroupVersionKind, key types.NamespacedName) *Recor
 
 // GetTarget returns the record of an object that a user asked for by name.
 func (p *Pool) GetTarget(target Target) *Record {
-	if i := p.informer(watched{gvk: target.GVK, target: target.NamespacedName}); i != nil {
+	if i := p.informer(target.key()); i != nil {
 		return i.get(target.NamespacedName)
 	}
 	return nil
@@ -245,7 +265,7 @@ func (p *Pool) Refused(gvk schema.GroupVersionKind) error {
 // RefusedTarget returns why an object asked for by name cannot be watched, or
 // nil.
 func (p *Pool) RefusedTarget(target Target) error {
-	if i := p.informer(watched{gvk: target.GVK, target: target.NamespacedName}); i != nil {
+	if i := p.informer(target.key()); i != nil {
 		return i.refusal()
 	}
 	return nil
@@ -275,6 +295,13 @@ func (p *Pool) Renew(obj *unstructured.Unstructured) *Record {
 	if i := p.informer(watched{gvk: obj.GroupVersionKind()}); i != nil {
 		i.renew(obj, record)
 	}
+	return &record
+}
+
+// RecordFor is Record with the health by the given expressions, whoever owns
+// the object.
+func (p *Pool) RecordFor(obj *unstructured.Unstructured, checks *health.Checks) *Record {
+	record := p.recorder.judgedBy(checks).record(obj)
 	return &record
 }
 

@@ -27,6 +27,9 @@ type Record struct {
 	Owned Owned
 	// Health as of this version of the object.
 	Health health.Result
+	// Judge identifies the expressions by which the health was computed;
+	// empty for none.
+	Judge string
 	// Available is how many replicas serve, of kinds that count them.
 	Available int64
 	// Left is set while the object asks to be left alone.
@@ -67,10 +70,17 @@ type recorder struct {
 	leave, merge []Mark
 	// rules of an owner, nil if there are none for anybody.
 	rules func(owner types.NamespacedName) *exemption.Rules
+	// checks returns the expressions of an owner, nil for none.
+	checks func(owner types.NamespacedName) *health.Checks
 }
 
 func (r *recorder) record(obj *unstructured.Unstructured) Record {
 	own := obj.GetLabels()
+	owner := types.NamespacedName{
+		Namespace: strings.Clone(own[r.labels.Namespace]),
+		Name:      strings.Clone(own[r.labels.Name]),
+	}
+	checks := r.checks(owner)
 	available, _, _ := unstructured.NestedInt64(obj.Object, "status", "availableReplicas")
 	record := Record{
 		// The strings are cloned: they would keep the whole response of
@@ -78,11 +88,9 @@ func (r *recorder) record(obj *unstructured.Unstructured) Record {
 		Namespace: strings.Clone(obj.GetNamespace()),
 		Name:      strings.Clone(obj.GetName()),
 		UID:       types.UID(strings.Clone(string(obj.GetUID()))),
-		Owner: types.NamespacedName{
-			Namespace: strings.Clone(own[r.labels.Namespace]),
-			Name:      strings.Clone(own[r.labels.Name]),
-		},
-		Health:    health.Of(obj),
+		Owner:     owner,
+		Health:    checks.Of(obj),
+		Judge:     checks.ID(obj.GroupVersionKind().GroupKind()),
 		Available: available,
 		Left:      HasMark(obj, r.leave...),
 		Merges:    HasMark(obj, r.merge...),
@@ -104,4 +112,11 @@ func (r *recorder) owned(obj *unstructured.Unstructured, record *Record) Owned {
 	owned := Fingerprint(obj, managers, exemption.NewTree(rules.Pointers(obj)))
 	owned.Rules = rules.Version(obj.GroupVersionKind(), keyOf(obj))
 	return owned
+}
+
+// judgedBy is a recorder that judges every object by the same expressions.
+func (r *recorder) judgedBy(checks *health.Checks) *recorder {
+	fixed := *r
+	fixed.checks = func(types.NamespacedName) *health.Checks { return checks }
+	return &fixed
 }

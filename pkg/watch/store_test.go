@@ -137,7 +137,7 @@ func TestScaledCountsAutoscalers(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}}
+	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}, checks: func(types.NamespacedName) *health.Checks { return nil }}
 	obj := decode(t, `
 apiVersion: v1
 kind: ConfigMap

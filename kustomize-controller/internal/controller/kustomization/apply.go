@@ -14,6 +14,7 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -36,7 +37,7 @@ const stageTimeout = time.Minute
 
 // apply makes the cluster equal to what was built, and has it watched.
 func (c *Controller) apply(ctx context.Context, s *scope) error {
-	s.targets = targets(s.obj)
+	s.targets = targets(s.obj, s.checks)
 	if !s.full {
 		return nil
 	}
@@ -150,7 +151,7 @@ func (c *Controller) correct(ctx context.Context, s *scope) error {
 // targets are the objects of spec.healthChecks; with spec.wait they do not
 // count, since every object does. A check without an API version means apps/v1,
 // one without a namespace that of the Kustomization.
-func targets(obj *kustomizev1.Kustomization) []watch.Target {
+func targets(obj *kustomizev1.Kustomization, checks *health.Checks) []watch.Target {
 	if obj.Spec.Wait {
 		return nil
 	}
@@ -159,6 +160,7 @@ func targets(obj *kustomizev1.Kustomization) []watch.Target {
 		list = append(list, watch.Target{
 			GVK:            schema.FromAPIVersionAndKind(cmp.Or(check.APIVersion, "apps/v1"), check.Kind),
 			NamespacedName: types.NamespacedName{Namespace: cmp.Or(check.Namespace, obj.Namespace), Name: check.Name},
+			Checks:         checks,
 		})
 	}
 	return list

@@ -142,6 +142,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 		c.watchConfigs,
 		c.connect,
 		applying(reaching(c.watchDrift)),
+		c.compileChecks,
 		c.findSource,
 		c.checkDependencies,
 		c.skip,

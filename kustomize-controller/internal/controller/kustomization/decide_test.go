@@ -10,13 +10,11 @@ import (
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
-	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
-	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 )
 
@@ -139,36 +137,6 @@ func TestDecideKnowsWhatHeldBefore(t *testing.T) {
 			}
 			if s.memory.wasHealthy != tc.want {
 				t.Errorf("counts as once healthy: %t, want %t", s.memory.wasHealthy, tc.want)
-			}
-		})
-	}
-}
-
-func TestUnsupported(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(*kustomizev1.KustomizationSpec)
-		want   []string
-	}{
-		"nothing":    {func(*kustomizev1.KustomizationSpec) {}, nil},
-		"decryption": {func(s *kustomizev1.KustomizationSpec) { s.Decryption = &kustomizev1.Decryption{} }, nil},
-		"readyExpr": {
-			func(s *kustomizev1.KustomizationSpec) {
-				s.DependsOn = []meta.DependencyReference{{Name: "a"}, {Name: "b", ReadyExpr: "true"}}
-			}, nil,
-		},
-		"plain dependency": {func(s *kustomizev1.KustomizationSpec) { s.DependsOn = []meta.DependencyReference{{Name: "a"}} }, nil},
-		"source":           {func(s *kustomizev1.KustomizationSpec) { s.SourceRef.Kind = "Bucket" }, nil},
-		"plan":             {func(s *kustomizev1.KustomizationSpec) { s.Weir = &kustomizev1.WeirSpec{Mode: kustomizev1.ModePlan} }, nil},
-		"expressions": {
-			func(s *kustomizev1.KustomizationSpec) { s.HealthCheckExprs = []meta.CustomHealthCheck{{}} },
-			[]string{"spec.healthCheckExprs"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			obj := held(time.Now()).obj
-			tc.change(&obj.Spec)
-			if diff := cmp.Diff(tc.want, unsupported(obj)); diff != "" {
-				t.Errorf("unsupported (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -112,21 +112,6 @@ func TestBuildErrorsNameTheFile(t *testing.T) {
 	}
 }
 
-func TestUnsupportedFieldsStall(t *testing.T) {
-	s := newSuite(t)
-	s.push(map[string]string{"a.yaml": configMap("a", "one")})
-	s.create("app", func(k *kustomizev1.Kustomization) {
-		k.Spec.HealthCheckExprs = []meta.CustomHealthCheck{{APIVersion: "v1", Kind: "ConfigMap", Current: "true"}}
-	})
-	message := s.awaitFailure("app", kustomizev1.UnsupportedFieldReason)
-	if !strings.Contains(message, "spec.healthCheckExprs") {
-		t.Errorf("message %q, want the field in it", message)
-	}
-	if obj := s.get("app"); !conditions.IsStalled(obj) || obj.Status.ObservedGeneration != obj.Generation {
-		t.Errorf("status %+v, want Stalled and the generation observed", obj.Status)
-	}
-}
-
 func TestDependencies(t *testing.T) {
 	s := newSuite(t)
 	revision := s.push(map[string]string{"a/x.yaml": configMap("a", "one"), "b/x.yaml": configMap("b", "one")})

@@ -61,6 +61,8 @@ type memory struct {
 	// often it had come back.
 	cluster string
 	epoch   int
+	// compiled are the expressions of the spec.
+	compiled compiled
 	// queue is what the applied attempt waits in.
 	queue queueing
 	// illSince is when a once healthy attempt fell ill.

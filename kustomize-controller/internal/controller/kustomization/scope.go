@@ -17,6 +17,7 @@ import (
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -88,6 +89,9 @@ type scope struct {
 	// explain adds to ailing objects what their pods complain of. Filled by
 	// checkHealth.
 	explain func([]apply.Ailing) []apply.Ailing
+	// checks are the expressions of spec.healthCheckExprs. Filled by
+	// compileChecks.
+	checks *health.Checks
 	// targets of spec.healthChecks. Filled by apply.
 	targets []watch.Target
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
@@ -16,14 +14,10 @@ import (
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
-// validate stalls on what no retry can help: fields that this version of the
+// validate stalls on what no retry can help: values that this version of the
 // controller does not implement, and references that it forbids. It never
 // ignores a field.
 func (c *Controller) validate(_ context.Context, s *scope) error {
-	if fields := unsupported(s.obj); len(fields) > 0 {
-		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason,
-			fmt.Errorf("this version of kustomize-controller does not implement %s; remove what is set there", strings.Join(fields, ", ")))
-	}
 	if err := c.checkDecryption(s); err != nil {
 		return reconcile.Stalled(kustomizev1.UnsupportedFieldReason, err)
 	}
@@ -42,22 +36,6 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 		return reconcile.Stalled(kustomizev1.AccessDeniedReason, err)
 	}
 	return nil
-}
-
-// unsupported lists the fields that are set and not implemented.
-func unsupported(obj *kustomizev1.Kustomization) []string {
-	spec := obj.Spec
-	set := map[string]bool{
-		"spec.healthCheckExprs": len(spec.HealthCheckExprs) > 0,
-	}
-	var fields []string
-	for field, present := range set {
-		if present {
-			fields = append(fields, field)
-		}
-	}
-	slices.Sort(fields)
-	return fields
 }
 
 func crossNamespace(obj *kustomizev1.Kustomization) error {
