@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 )
 
 // minimum is the least time that Flux, and so Weir, waits for health.
@@ -217,4 +218,33 @@ func (s *suite) watch(name string, seen func(*kustomizev1.Kustomization)) (stop 
 		}
 	}()
 	return func() { watcher.Stop(); <-done }
+}
+
+// Health is told to nobody who could not look for themselves, however often
+// the Kustomization is looked at.
+func TestHealthChecksOfOthersStayForbidden(t *testing.T) {
+	s, other := newSuite(t), newSuite(t)
+	target := newObject("v1/ConfigMap")
+	target.SetNamespace(other.ns)
+	target.SetName("theirs")
+	s.must(kube.Create(t.Context(), target))
+	s.must(kube.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "tenant"}}))
+	s.allow("tenant")
+	s.push(map[string]string{"a.yaml": configMap("a", "one")})
+	s.create("app", func(k *kustomizev1.Kustomization) {
+		k.Spec.ServiceAccountName = "tenant"
+		k.Spec.RetryInterval = &metav1.Duration{Duration: time.Second}
+		k.Spec.HealthChecks = []meta.NamespacedObjectKindReference{{APIVersion: "v1", Kind: "ConfigMap", Namespace: other.ns, Name: "theirs"}}
+	})
+	if message := s.awaitFailure("app", "HealthCheckFailed"); !strings.Contains(message, "Forbidden") {
+		t.Errorf("message %q, want that the tenant may not", message)
+	}
+	// The second correction begins when the reconcile of the first has ended.
+	for _, value := range []string{"once", "twice"} {
+		s.patch("kubectl-edit", "v1/ConfigMap", "a", "data: {key: "+value+"}")
+		s.eventually("the change by hand is put back", func() bool { return field(s.live("v1/ConfigMap", "a"), "data", "key") == "one" })
+	}
+	if obj := s.get("app"); conditions.IsReady(obj) {
+		t.Errorf("it has become ready: %+v", obj.Status.Conditions)
+	}
 }
