@@ -82,7 +82,7 @@ func startDeparting(t *testing.T) (client.Client, func() bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cluster.Stop(context.Background()) })
+	t.Cleanup(func() { _ = cluster.Stop(context.WithoutCancel(t.Context())) })
 	if err := cluster.Install(t.Context()); err != nil {
 		t.Fatal(err)
 	}

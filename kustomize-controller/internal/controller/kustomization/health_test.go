@@ -68,7 +68,7 @@ func TestHealthTimeoutNamesTheObject(t *testing.T) {
 	if !strings.Contains(message, "timeout waiting for: [Deployment/"+s.ns+"/server status: 'InProgress'") {
 		t.Errorf("message %q, want the Deployment and its state", message)
 	}
-	if !regexp.MustCompile(`; pod server-[a-z0-9]+: FailedScheduling: 0/\d+ nodes are available: .*Insufficient nvidia.com/gpu`).MatchString(message) {
+	if !regexp.MustCompile(`; pod server-[a-z0-9]+: FailedScheduling: 0/\d+ nodes are available: .*Insufficient nvidia\.com/gpu`).MatchString(message) {
 		t.Errorf("message %q, want to know why the pod does not run", message)
 	}
 	// Health that comes late counts at once.

@@ -129,6 +129,13 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 		return m.failure
 	}
 	m.nextFull = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
+	return c.begin(ctx, s, again)
+}
+
+// begin notes what the next attempt is made of, and finds out whether it is
+// another one than the last. With again it is made in any case.
+func (c *Controller) begin(ctx context.Context, s *scope, again bool) error {
+	m := s.memory
 	before := m.tried
 	variables, err := c.readVariables(ctx, s)
 	keys, keysErr := c.readKeys(ctx, s)
@@ -143,10 +150,11 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	// An interval that finds nothing new has nothing to build: the watches
 	// know every object.
 	s.full = again || m.tried != m.applied || m.failure != nil
-	if s.full {
-		m.run = run{began: began, notable: m.asked(s)}
+	if !s.full {
+		return nil
 	}
-	if s.full && m.tried != m.applied {
+	m.run = run{began: began, notable: m.asked(s)}
+	if m.tried != m.applied {
 		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}
 	return nil
