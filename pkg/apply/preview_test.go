@@ -116,3 +116,44 @@ func TestDoomed(t *testing.T) {
 		t.Errorf("deleted %v, left %v", deleted, left)
 	}
 }
+
+// What only the same plan would make possible cannot be asked about: it would be
+// created.
+func TestPlanCountsWhatCannotBeAskedAsCreated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	group := r.owner.Namespace + ".weir.dev"
+	docs := strings.ReplaceAll(`
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: plans.$GROUP}
+spec:
+  group: $GROUP
+  scope: Namespaced
+  names: {kind: Blueprint, plural: plans, singular: plan, listKind: PlanList}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: $NS-new}
+---
+apiVersion: $GROUP/v1
+kind: Blueprint
+metadata: {name: one, namespace: $NS-new}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: two, namespace: $NS-new}}`, "$GROUP", group)
+	want := map[string]string{
+		"CustomResourceDefinition/plans." + group: "created", "Namespace/" + r.owner.Namespace + "-new": "created",
+		"Blueprint/one": "created", "ConfigMap/two": "created",
+	}
+	if diff := cmp.Diff(want, r.plan(docs)); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if obj := r.live(namespaceGVR, r.owner.Namespace+"-new"); obj != nil {
+		t.Error("the namespace was created")
+	}
+}

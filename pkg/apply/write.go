@@ -186,7 +186,7 @@ func (w *writer) write(ctx context.Context, s *step) error {
 			return err
 		}
 		s.live = nil
-	case Created, Deferred: // nothing is in the way
+	case Created, Deferred, Deleted: // nothing is in the way, or to be written
 	case Configured:
 		if s.cleanup {
 			live, err := w.engine.cleanUp(ctx, w.client, w.set, s.Desired)

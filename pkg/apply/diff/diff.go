@@ -102,7 +102,7 @@ func (w *differ) lists(path fieldpath.Path, before, after []any, claims *fieldpa
 	keys, isSet := listType(claims)
 	left, leftOrder, leftOK := byKeys(before, keys)
 	right, rightOrder, rightOK := byKeys(after, keys)
-	same := true
+	var same bool
 	switch {
 	case isSet:
 		inside := &differ{}
@@ -277,5 +277,5 @@ func at(list []any, i int) any {
 }
 
 func child(path fieldpath.Path, element fieldpath.PathElement) fieldpath.Path {
-	return append(path[:len(path):len(path)], element)
+	return append(slices.Clip(path), element)
 }

@@ -36,7 +36,7 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	}
 	if !going && !s.obj.Spec.Suspend && !planOnly(s.obj) {
 		err := c.deleteApplied(ctx, s)
-		if held, ok := errors.AsType[*heldPrune](err); ok {
+		if held, ok := errors.AsType[*heldPruneError](err); ok {
 			return c.holdDeletion(s, held)
 		}
 		if err != nil {

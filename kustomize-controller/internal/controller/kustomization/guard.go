@@ -36,8 +36,8 @@ var guardedKinds = []schema.GroupKind{
 // maxDoomed is how many objects the message of a held prune names.
 const maxDoomed = 5
 
-// heldPrune is a prune that waits to be confirmed.
-type heldPrune struct {
+// heldPruneError is a prune that waits to be confirmed.
+type heldPruneError struct {
 	// command of kubectl that confirms it, but for the annotation.
 	command string
 	// doomed are the objects, those of guarded kinds first.
@@ -50,7 +50,7 @@ type heldPrune struct {
 	present string
 }
 
-func (h *heldPrune) Error() string {
+func (h *heldPruneError) Error() string {
 	names := make([]string, 0, maxDoomed)
 	for _, d := range h.doomed[:min(len(h.doomed), maxDoomed)] {
 		names = append(names, d.Ref.String())
@@ -71,7 +71,7 @@ func (h *heldPrune) Error() string {
 // holdPrune decides whether a prune has to wait, and returns what it waits for,
 // or nil. Before is how many objects the inventory had before the revision at
 // hand, of which a percentage is meant.
-func holdPrune(obj *kustomizev1.Kustomization, doomed []apply.Doomed, before int) *heldPrune {
+func holdPrune(obj *kustomizev1.Kustomization, doomed []apply.Doomed, before int) *heldPruneError {
 	if obj.Spec.Weir == nil || obj.Spec.Weir.PruneGuard == nil || len(doomed) == 0 {
 		return nil
 	}
@@ -96,7 +96,7 @@ func holdPrune(obj *kustomizev1.Kustomization, doomed []apply.Doomed, before int
 	if value == present {
 		return nil
 	}
-	return &heldPrune{
+	return &heldPruneError{
 		command: "-n " + obj.Namespace + " annotate --overwrite ks " + obj.Name,
 		doomed:  sorted, because: because, value: value, present: present,
 	}
@@ -142,7 +142,7 @@ func confirmation(doomed []apply.Doomed) string {
 
 // confirmPrune returns what may be pruned of a stale inventory: all of it, if
 // there is no guard; what would be deleted now, if the guard lets it pass; or a
-// *heldPrune as the error.
+// *heldPruneError as the error.
 func (s *scope) confirmPrune(ctx context.Context, stale inventory.Inventory, before int) (inventory.Inventory, error) {
 	if s.obj.Spec.Weir == nil || s.obj.Spec.Weir.PruneGuard == nil || len(stale) == 0 {
 		return stale, nil
@@ -170,7 +170,7 @@ func (c *Controller) pruneStale(ctx context.Context, s *scope) (inventory.Invent
 	stale := s.before.Minus(s.after)
 	s.keepBefore()
 	passed, err := s.confirmPrune(ctx, stale, s.inventoryBefore())
-	if held, ok := errors.AsType[*heldPrune](err); ok {
+	if held, ok := errors.AsType[*heldPruneError](err); ok {
 		left := make(inventory.Inventory, len(held.doomed))
 		for _, d := range held.doomed {
 			left[d.Ref] = stale[d.Ref]
@@ -216,14 +216,14 @@ func (s *scope) inventoryBefore() int {
 
 // confirms reports whether the annotation has changed since a prune was held.
 func (m *memory) confirms(s *scope) bool {
-	held, ok := errors.AsType[*heldPrune](m.failure)
+	held, ok := errors.AsType[*heldPruneError](m.failure)
 	return ok && held.present != s.obj.Annotations[kustomizev1.ConfirmPruneAnnotation]
 }
 
 // lookAgain has a held prune looked at again after a while: somebody may have
 // deleted the objects by hand.
 func (s *scope) lookAgain(result ctrl.Result, err error) ctrl.Result {
-	if _, held := errors.AsType[*heldPrune](err); held {
+	if _, held := errors.AsType[*heldPruneError](err); held {
 		result.RequeueAfter = s.retryAfter()
 	}
 	return result
@@ -231,7 +231,7 @@ func (s *scope) lookAgain(result ctrl.Result, err error) ctrl.Result {
 
 // holdDeletion shows that the deletion of a Kustomization waits to be
 // confirmed, and tells of it once.
-func (c *Controller) holdDeletion(s *scope, held *heldPrune) (ctrl.Result, error) {
+func (c *Controller) holdDeletion(s *scope, held *heldPruneError) (ctrl.Result, error) {
 	_, err := reconcile.Finish(s.obj, reconcile.Stalled(kustomizev1.PruneNotConfirmedReason, held), reconcile.Success{}, reconcile.Policy{
 		SetObservedGeneration: func(generation int64) { s.obj.Status.ObservedGeneration = generation },
 		Failed:                func(reason, message string) { c.failed(s, reason, message) },

@@ -113,7 +113,7 @@ func TestConfirmation(t *testing.T) {
 
 // An annotation that changes brings a held prune back, and nothing else.
 func TestConfirms(t *testing.T) {
-	hold := reconcile.Stalled(kustomizev1.PruneNotConfirmedReason, &heldPrune{})
+	hold := reconcile.Stalled(kustomizev1.PruneNotConfirmedReason, &heldPruneError{})
 	for name, tc := range map[string]struct {
 		failure error
 		value   string

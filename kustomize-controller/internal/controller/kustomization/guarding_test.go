@@ -44,7 +44,7 @@ func (s *suite) awaitHeld(name string) (value, message string) {
 	s.Helper()
 	message = s.awaitFailure(name, kustomizev1.PruneNotConfirmedReason)
 	match := confirmCommand.FindStringSubmatch(message)
-	if match == nil || match[1] != s.ns || match[2] != name || !strings.Contains(message, "annotation weir.dev/confirm-prune: "+match[3]+" ") {
+	if len(match) != 4 || match[1] != s.ns || match[2] != name || !strings.Contains(message, "annotation weir.dev/confirm-prune: "+match[3]+" ") {
 		s.Fatalf("message %q, want the annotation and the command that sets it", message)
 	}
 	return match[3], message

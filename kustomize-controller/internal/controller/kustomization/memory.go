@@ -123,7 +123,7 @@ func (c *Controller) decide(ctx context.Context, s *scope) error {
 	if c.takeChanged(s.owner()) {
 		m.nextFull, m.retryAt = s.now, s.now
 	}
-	again := m.asked(s) || m.retries(s) || m.confirms(s) || m.unplanned(s) || s.drift.Stale
+	again := m.again(s)
 	due := m.failure == nil && !s.now.Before(m.nextFull)
 	if !again && !due && !m.behind(s) {
 		return m.failure
@@ -158,6 +158,11 @@ func (c *Controller) begin(ctx context.Context, s *scope, again bool) error {
 		m.wasHealthy = m.applied == (attempt{}) && s.heldBefore()
 	}
 	return nil
+}
+
+// again reports whether there is a reason to do what was done before once more.
+func (m *memory) again(s *scope) bool {
+	return m.asked(s) || m.retries(s) || m.confirms(s) || m.unplanned(s) || s.drift.Stale
 }
 
 // behind reports whether there is something that was not tried yet.
