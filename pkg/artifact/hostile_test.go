@@ -7,7 +7,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"crypto/sha1" //nolint:gosec // One of the algorithms that sources can use.
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -144,7 +144,7 @@ func TestWhatIsLeftOut(t *testing.T) {
 func TestDigests(t *testing.T) {
 	body := pack(t, file("a", "x"))
 	for algorithm, sum := range map[string]hash.Hash{
-		"sha1": sha1.New(), "sha256": sha256.New(), "sha384": sha512.New384(), "sha512": sha512.New(), "blake3": blake3.New(32, nil), //nolint:gosec // See the import.
+		"sha1": sha1.New(), "sha256": sha256.New(), "sha384": sha512.New384(), "sha512": sha512.New(), "blake3": blake3.New(32, nil),
 	} {
 		t.Run(algorithm, func(t *testing.T) {
 			sum.Write(body)
@@ -175,7 +175,7 @@ func TestDigests(t *testing.T) {
 // never be what another one gets.
 func TestWeakDigestsAreNotShared(t *testing.T) {
 	body := pack(t, file("a", "x"))
-	sum := sha1.Sum(body) //nolint:gosec // See the import.
+	sum := sha1.Sum(body)
 	s := serve(t, body)
 	c := newCache(t, maxSize)
 	s.artifact.Digest = "sha1:" + hex.EncodeToString(sum[:])

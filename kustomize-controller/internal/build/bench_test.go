@@ -67,7 +67,10 @@ func BenchmarkWays(b *testing.B) {
 		run  func() error
 	}{
 		{"kustomize", func() error { _, err := none.Build(b.Context(), request(root, renamed)); return err }},
-		{"worker", func() error { _, err := none.delegate(b.Context(), order{Root: root, Dir: ".", Laid: manifest}); return err }},
+		{"worker", func() error {
+			_, err := none.delegate(b.Context(), order{Root: root, Dir: ".", Laid: manifest})
+			return err
+		}},
 		{"plain", func() error { _, err := none.Build(b.Context(), request(root, placed)); return err }},
 		{"kept", func() error { _, err := some.Build(b.Context(), request(root, renamed)); return err }},
 		{"unchanged", func() error {

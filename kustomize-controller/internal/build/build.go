@@ -339,19 +339,24 @@ func (b *Builder) render(ctx context.Context, tree *overlay.Tree, p *plan, reque
 		fault := blame(readable(err, p.origins.files), merged.Patches, len(p.kustomization.Patches))
 		return nil, fmt.Errorf("kustomize build of %s: %w", describe(p.dir), fault)
 	}
-	from := p.origins.with(originsOf(w))
-	entries := make([]entry, 0, len(contents))
-	for _, content := range contents {
-		if !isKustomization(identify(content)) {
-			origin := from.of(content, merged.NamePrefix, merged.NameSuffix)
-			entries = append(entries, entry{content: content, origin: origin, dollar: hasDollar(content)})
-		}
-	}
+	entries := entriesOf(contents, p.origins.with(originsOf(w)), &merged)
 	result := &rendering{entries: entries, remote: remote}
 	if !remote && !apart {
 		result.reads = seen.Reads()
 	}
 	return result, nil
+}
+
+// entriesOf returns what the outermost kustomization k was built to, less what only configures kustomize.
+func entriesOf(contents []map[string]any, from origins, k *kustypes.Kustomization) []entry {
+	entries := make([]entry, 0, len(contents))
+	for _, content := range contents {
+		if !isKustomization(identify(content)) {
+			origin := from.of(content, k.NamePrefix, k.NameSuffix)
+			entries = append(entries, entry{content: content, origin: origin, dollar: hasDollar(content)})
+		}
+	}
+	return entries
 }
 
 // maxInProcess is how many objects may be built by kustomize in this process, where others wait meanwhile. It takes a time

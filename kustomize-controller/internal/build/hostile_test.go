@@ -80,9 +80,9 @@ func TestLargeInputs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			root := lay(t, tc.files)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
 			for way, spec := range specs {
-				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-				defer cancel()
 				result, err := New(Options{}).Build(ctx, request(root, spec))
 				switch {
 				case tc.fault != "" && (err == nil || err.Error() != tc.fault):

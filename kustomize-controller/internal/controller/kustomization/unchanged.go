@@ -14,21 +14,24 @@ import (
 // build has read: what it would build is what is applied. Nothing is left to
 // decide then; the revision advances, and health goes on as it was.
 func (c *Controller) skip(ctx context.Context, s *scope) error {
-	if !s.onlyRevision() {
-		return nil
-	}
-	// Whatever fails here is looked into by the phases that need it.
-	if c.open(ctx, s) != nil || !s.memory.reads.Unchanged(s.tree.Dir()) {
-		return nil
-	}
-	variables, err := c.readVariables(ctx, s)
-	if err != nil || digestOf(variables) != s.memory.applied.variables {
+	if !s.onlyRevision() || !c.buildsTheSame(ctx, s) {
 		return nil
 	}
 	s.memory.applied.digest = s.artifact.Digest
 	s.memory.tried = s.memory.applied
 	s.obj.Status.LastAttemptedRevision = s.artifact.Revision
 	return nil
+}
+
+// buildsTheSame reports whether the new revision would build what is applied.
+// Where that cannot be told it does not: the phases that follow look into what
+// fails here.
+func (c *Controller) buildsTheSame(ctx context.Context, s *scope) bool {
+	if c.open(ctx, s) != nil || !s.memory.reads.Unchanged(s.tree.Dir()) {
+		return false
+	}
+	variables, err := c.readVariables(ctx, s)
+	return err == nil && digestOf(variables) == s.memory.applied.variables
 }
 
 // onlyRevision reports whether all that is new is the artifact, and what was
