@@ -168,7 +168,7 @@ func shared(n int) workload {
 		publish: func(ctx context.Context, c client.Client, s *store) error {
 			return s.publish(ctx, c, sharedSource, "app/app.yaml", manifest)
 		},
-		documents: func(name string) []document { return documentsOf(name) },
+		documents: documentsOf,
 	}
 	for i := range n {
 		w.kustomizations = append(w.kustomizations, kustomizationOf(appName(i), sharedSource))

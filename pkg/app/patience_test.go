@@ -49,7 +49,7 @@ func request(t *testing.T, server http.RoundTripper, query string) (*http.Respon
 func TestRequestWithoutAnswerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, err := request(t, silent{}, "") //nolint:bodyclose // there is no answer
+		_, err := request(t, silent{}, "")
 		if !errors.Is(err, errNoAnswer) {
 			t.Errorf("error %v, want that there was no answer", err)
 		}

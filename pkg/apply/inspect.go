@@ -176,7 +176,7 @@ func fieldsOf(obj *unstructured.Unstructured) *fieldpath.Set {
 			return
 		}
 		for name, inner := range object {
-			walk(inner, append(path[:len(path):len(path)], fieldpath.FieldNameElement(name)))
+			walk(inner, append(slices.Clip(path), fieldpath.FieldNameElement(name)))
 		}
 	}
 	for name, value := range obj.Object {

@@ -188,7 +188,7 @@ func Parse(text string) (Pointer, error) {
 	}
 	tokens := strings.Split(text[1:], "/")
 	for i, token := range tokens {
-		for at := 0; at < len(token); at++ {
+		for at := range len(token) {
 			if token[at] == '~' && (at+1 == len(token) || token[at+1] != '0' && token[at+1] != '1') {
 				return nil, fmt.Errorf("%q is not a JSON pointer: a tilde is written ~0, and a slash in a name ~1", text)
 			}

@@ -131,7 +131,7 @@ func TestVersion(t *testing.T) {
 	if version(byLabel) == 0 {
 		t.Error("an object that a label would select has none")
 	}
-	if version(byLabel) != version(byLabel) {
+	if again := byLabel; version(byLabel) != version(again) {
 		t.Error("the same rules have two versions")
 	}
 	if version(byLabel) == version(Rule{Paths: []string{"/b"}, Target: byLabel.Target}) || version(byLabel) == version(Rule{Paths: byLabel.Paths}) {

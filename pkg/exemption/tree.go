@@ -56,7 +56,7 @@ func (t *Tree) Below(token string) *Tree {
 // Along follows one key of managedFields from the given value: f:<field>,
 // k:<key fields of a list item>, v:<value of a set>, i:<index>. The key "."
 // stands for the value itself.
-func (t *Tree) Along(key string, value any) *Tree {
+func (t *Tree) Along(key string, from any) *Tree {
 	if t == nil {
 		return nil
 	}
@@ -65,9 +65,9 @@ func (t *Tree) Along(key string, value any) *Tree {
 	case "f":
 		return t.below[name]
 	case "k":
-		return t.item(Find(value, name))
+		return t.item(Find(from, name))
 	case "v":
-		return t.item(findScalar(value, name))
+		return t.item(findScalar(from, name))
 	case "i":
 		return t.below[name]
 	}

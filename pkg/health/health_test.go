@@ -4,6 +4,7 @@
 package health
 
 import (
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -46,9 +47,7 @@ func object(t *testing.T, kind string, fields map[string]any) *unstructured.Unst
 	t.Helper()
 	at := strings.LastIndexByte(kind, '/')
 	content := map[string]any{"apiVersion": kind[:at], "kind": kind[at+1:]}
-	for name, value := range fields {
-		content[name] = value
-	}
+	maps.Copy(content, fields)
 	data, err := yaml.Marshal(content)
 	if err == nil {
 		data, err = yaml.YAMLToJSON(data)

@@ -6,6 +6,7 @@ package health
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -172,7 +173,7 @@ func unseen(obj *unstructured.Unstructured) string {
 			return fmt.Sprintf(format, obj.GetKind(), generation, value)
 		}
 	case string: // Argo's kinds
-		if value != "" && value != fmt.Sprint(generation) {
+		if value != "" && value != strconv.FormatInt(generation, 10) {
 			return fmt.Sprintf(format, obj.GetKind(), generation, value)
 		}
 	}

@@ -123,7 +123,7 @@ func (p *FaultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		return
 	case fault.Drop:
-		panic(http.ErrAbortHandler) // the way of net/http to close a connection
+		panic(http.ErrAbortHandler) //nolint:forbidigo // It is the way of net/http to close a connection.
 	case fault.Code != 0:
 		refuse(w, fault)
 		return

@@ -19,8 +19,8 @@ const (
 	// MaxObjectChangesBytes is the size in bytes, in JSON, that the entries of one of these lists may have together.
 	MaxObjectChangesBytes = 16 << 10
 
-	// ConfirmPruneAnnotation, on a Kustomization, lets a prune pass that spec.weir.pruneGuard holds back. Its value names
-	// exactly the objects of that prune; the Ready condition prints it.
+	// ConfirmPruneAnnotation lets a prune pass that spec.weir.pruneGuard holds back. It goes on the Kustomization, and its
+	// value names exactly the objects of that prune; the Ready condition prints it.
 	ConfirmPruneAnnotation = "weir.dev/confirm-prune"
 )
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -296,16 +296,16 @@ func TestFaultWebhookIsDown(t *testing.T) {
 	s := newSuite(t)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.ns}}
 	s.must(kube.Patch(t.Context(), namespace, client.RawPatch(types.MergePatchType, []byte(`{"metadata": {"labels": {"guarded": "`+s.ns+`"}}}`))))
-	nowhere, none, fail := "https://127.0.0.1:1/validate", admissionv1.SideEffectClassNone, admissionv1.Fail
-	hook := &admissionv1.ValidatingWebhookConfiguration{
+	nowhere, none, fail := "https://127.0.0.1:1/validate", admissionregistrationv1.SideEffectClassNone, admissionregistrationv1.Fail
+	hook := &admissionregistrationv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: s.ns},
-		Webhooks: []admissionv1.ValidatingWebhook{{
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
 			Name: "guard.example.com", SideEffects: &none, FailurePolicy: &fail, AdmissionReviewVersions: []string{"v1"},
-			ClientConfig:      admissionv1.WebhookClientConfig{URL: &nowhere},
+			ClientConfig:      admissionregistrationv1.WebhookClientConfig{URL: &nowhere},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"guarded": s.ns}},
-			Rules: []admissionv1.RuleWithOperations{{
-				Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
-				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}},
 			}},
 		}},
 	}

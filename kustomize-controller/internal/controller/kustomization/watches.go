@@ -36,13 +36,13 @@ type watches struct {
 }
 
 // begin watches the kind of an example, once.
-func (w *watches) begin(name string, example client.Object, handler handler.EventHandler, predicates ...predicate.Predicate) error {
+func (w *watches) begin(name string, example client.Object, wake handler.EventHandler, predicates ...predicate.Predicate) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, done := w.begun[name]; done {
 		return nil
 	}
-	if err := w.controller.Watch(source.Kind(w.cache, example, handler, predicates...)); err != nil {
+	if err := w.controller.Watch(source.Kind(w.cache, example, wake, predicates...)); err != nil {
 		return fmt.Errorf("watch kind %s: %w", name, err)
 	}
 	w.begun[name] = struct{}{}
