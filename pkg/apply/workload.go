@@ -27,10 +27,11 @@ func (c *Client) Explain(ctx context.Context, queued Ailing) (Ailing, error) {
 	if err != nil || workload == nil {
 		return queued, err
 	}
-	switch said := health.Of(workload); said.Status {
-	case health.Queued:
+	said := health.Of(workload)
+	if said.Status == health.Queued {
 		queued.Health.Message = said.Message
-	case health.Failed:
+	}
+	if said.Status == health.Failed {
 		queued.Health.Status = health.Failed
 		queued.Health.Message = "its Workload " + workload.GetName() + " has failed: " + said.Message
 	}

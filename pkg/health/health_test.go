@@ -43,7 +43,7 @@ func readCases(t *testing.T) []kindCases {
 }
 
 // object decodes a case the way objects come from the API server.
-func object(t *testing.T, kind string, fields map[string]any) *unstructured.Unstructured {
+func object(t testing.TB, kind string, fields map[string]any) *unstructured.Unstructured {
 	t.Helper()
 	at := strings.LastIndexByte(kind, '/')
 	content := map[string]any{"apiVersion": kind[:at], "kind": kind[at+1:]}
