@@ -135,6 +135,8 @@ func (e *Engine) spared(set *Set, m *member, live *unstructured.Unstructured, go
 		return true
 	case !gone && m.matches(e.pool.Record(live), e.scaled(ref)) && e.labelled(live, set):
 		return true // the event was ahead of our own apply, or already undone
+	case !gone && watch.HasMark(live, e.config.Keys.leave()...):
+		return true // it has lost our labels, and asks to be left alone
 	case m.desired.data == nil:
 		drift.Stale = true
 		return true

@@ -69,7 +69,7 @@ type Desired struct {
 	// fields of an object whose data are not kept.
 	fields *fieldpath.Set
 	data   []byte
-	stage    stage
+	stage  stage
 }
 
 // Prepare normalises objects, marks them with the owner's labels and sorts

@@ -192,6 +192,9 @@ func (p *planner) compare(s *step, record *watch.Record, result *unstructured.Un
 	}
 	outcome := p.engine.pool.Record(result)
 	switch {
+	case outcome.Left && record == nil:
+		s.action = Skipped // never ours, so that no watch will tell of it
+		return
 	case outcome.Left:
 		s.action = Unchanged
 		return

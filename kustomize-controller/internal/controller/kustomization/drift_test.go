@@ -89,7 +89,9 @@ func TestDriftIsShownAndLeft(t *testing.T) {
 	s.awaitDrift("app", strings.TrimPrefix(all, first+"; "))
 
 	// Put back because somebody asks for it.
-	s.edit("app", func(k *kustomizev1.Kustomization) { k.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"} })
+	s.edit("app", func(k *kustomizev1.Kustomization) {
+		k.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"}
+	})
 	obj = s.await("app", "has no drift", func(k *kustomizev1.Kustomization) bool {
 		return k.Status.LastHandledReconcileAt == "now" && conditions.Get(k, kustomizev1.DriftedCondition) == nil
 	})
