@@ -69,6 +69,8 @@ func (e *ObjectError) hint() string {
 	switch {
 	case meta.IsNoMatchError(e.Err):
 		return "; install its CustomResourceDefinition first, or declare it in the same set"
+	case strings.Contains(e.Err.Error(), "field not declared in schema"):
+		return "; its metadata.managedFields are of another version of the kind: reset them to [{}] with a JSON patch"
 	case strings.Contains(e.Err.Error(), "immutable"):
 		return "; to have it deleted and created anew, set its force annotation to enabled"
 	}

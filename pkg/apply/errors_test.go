@@ -58,6 +58,10 @@ func TestObjectError(t *testing.T) {
 			deployment, fmt.Errorf("send: %w", apierrors.NewBadRequest("odd")),
 			"Deployment/ns/web apply failed (BadRequest): send: odd",
 		},
+		"managed fields of another version": {
+			deployment, errors.New(".spec.policy: field not declared in schema"),
+			`Deployment/ns/web apply failed: .spec.policy: field not declared in schema; its metadata.managedFields are of another version of the kind: reset them to [{}] with a JSON patch`,
+		},
 		"immutable": {
 			deployment, apierrors.NewInvalid(deploymentKind, "web", field.ErrorList{field.Invalid(replicas, 1, "field is immutable")}),
 			`Deployment/ns/web apply failed (Invalid): Deployment.apps "web" is invalid: spec.replicas: Invalid value: 1: field is immutable; to have it deleted and created anew, set its force annotation to enabled`,

@@ -29,7 +29,7 @@ var gates = map[string]app.Gate{
 	"ObjectLevelWorkloadIdentity": {Fixed: "identities of clouds are not built yet"},
 
 	"GroupChangeLog":    {Fixed: "an event lists at most twenty objects, sorted, each with its namespace"},
-	"MigrateAPIVersion": {Fixed: "an apply goes by the version that the source names, and the API server converts the managed fields of others"},
+	"MigrateAPIVersion": {Fixed: "rewriting the versions in managedFields claims fields that a version may not have; reset the managedFields of the object that the API server refuses"},
 
 	"CancelHealthCheckOnNewRevision": {Moot: "no health check holds a worker, and a new revision always begins at once"},
 	"DisableStatusPollerCache":       {Default: true, Moot: "health is watched, and nothing polls"},

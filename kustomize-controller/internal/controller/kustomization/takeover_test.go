@@ -70,7 +70,7 @@ func TestTakeoverFromFluxAndBack(t *testing.T) {
 	if !conditions.IsReady(obj) || obj.Status.LastAppliedRevision != revision {
 		t.Errorf("status %+v, want Ready at %s", obj.Status, revision)
 	}
-	if diff := cmp.Diff(before, s.versions(objects)); diff != "" {
+	if diff := cmp.Diff(before, s.resourceVersions(objects)); diff != "" {
 		t.Errorf("Weir has written objects that Flux had applied (-before +after):\n%s", diff)
 	}
 	s.leavesWhatFluxExpects(obj)
@@ -78,7 +78,7 @@ func TestTakeoverFromFluxAndBack(t *testing.T) {
 	for _, manifest := range manifests {
 		s.applyAsFlux(manifest)
 	}
-	if diff := cmp.Diff(before, s.versions(objects)); diff != "" {
+	if diff := cmp.Diff(before, s.resourceVersions(objects)); diff != "" {
 		t.Errorf("Flux would write objects that Weir has taken over (-before +after):\n%s", diff)
 	}
 }
@@ -167,7 +167,7 @@ func claimsOf(obj *unstructured.Unstructured) map[string]string {
 	return claims
 }
 
-func (s *suite) versions(objects []*unstructured.Unstructured) map[string]string {
+func (s *suite) resourceVersions(objects []*unstructured.Unstructured) map[string]string {
 	s.Helper()
 	versions := map[string]string{}
 	for _, obj := range objects {
@@ -181,7 +181,7 @@ func (s *suite) settled(objects []*unstructured.Unstructured) map[string]string 
 	s.Helper()
 	last, same := map[string]string{}, 0
 	s.eventually("the objects have settled", func() bool {
-		now := s.versions(objects)
+		now := s.resourceVersions(objects)
 		if same++; !maps.Equal(last, now) {
 			last, same = now, 0
 		}
