@@ -106,26 +106,12 @@ func (e *Engine) differs(ctx context.Context, set *Set, m *member, live *unstruc
 		}
 	}
 	if d.Policy != Merge && !watch.HasMark(live, e.config.Keys.merge()...) {
-		found.addPaths(e.surplus(set, d, after))
+		found.Paths, found.Omitted = mergePaths(found.Paths, found.Omitted, e.surplus(set, d, after))
 	}
 	if len(found.Paths) == 0 && found.Action == Configured {
 		return nil, nil
 	}
 	return found, nil
-}
-
-// addPaths merges more paths into those of a difference.
-func (d *Difference) addPaths(more []string) {
-	if len(more) == 0 {
-		return
-	}
-	paths := slices.Concat(d.Paths, more)
-	slices.Sort(paths)
-	paths = slices.Compact(paths)
-	if rest := len(paths) - diff.MaxPaths; rest > 0 {
-		paths, d.Omitted = paths[:diff.MaxPaths], d.Omitted+rest
-	}
-	d.Paths = paths
 }
 
 // lost are the fields that were applied and that we do not own any more: others
@@ -140,22 +126,15 @@ func (e *Engine) lost(set *Set, d *Desired, live *unstructured.Unstructured) []s
 	}))
 }
 
-// surplus are the fields that managers claim which are taken over, and that
-// nobody else does: an apply would remove them.
+// surplus are the fields of managers that are taken over which an apply would
+// remove.
 func (e *Engine) surplus(set *Set, d *Desired, obj *unstructured.Unstructured) []string {
-	theirs, others := fieldpath.NewSet(), fieldpath.NewSet()
-	if d.fields != nil {
-		others = d.fields
+	paths := dropped(obj, e.config.Watch.Managers, e.exempt(obj, set))
+	if d.fields == nil {
+		return paths
 	}
-	for _, entry := range obj.GetManagedFields() {
-		fields := diff.Claims(entry)
-		if e.config.Watch.Managers.TakesOver(entry) {
-			theirs = theirs.Union(fields.Difference(watch.Spared(obj, fields, e.exempt(obj, set))))
-		} else {
-			others = others.Union(fields)
-		}
-	}
-	return format(theirs.Leaves().Difference(others))
+	wanted := format(d.fields)
+	return slices.DeleteFunc(paths, func(path string) bool { return slices.Contains(wanted, path) })
 }
 
 func format(fields *fieldpath.Set) []string {

@@ -85,7 +85,7 @@ func (p *planner) explain(ctx context.Context, s *step, record *watch.Record, ou
 			s.paths, s.omitted = diff.Paths(live, outcome)
 		}
 		if s.cleanup {
-			s.addPaths(dropped(outcome, p.engine.config.Watch.Managers, p.engine.exempt(outcome, p.set)))
+			s.paths, s.omitted = mergePaths(s.paths, s.omitted, dropped(outcome, p.engine.config.Watch.Managers, p.engine.exempt(outcome, p.set)))
 		}
 	}
 	if record != nil {
@@ -110,15 +110,18 @@ func (p *planner) liveOf(ctx context.Context, s *step) (*unstructured.Unstructur
 	return live, nil
 }
 
-// addPaths merges further paths into those of a step.
-func (s *step) addPaths(more []string) {
-	paths := slices.Concat(s.paths, more)
-	slices.Sort(paths)
-	paths = slices.Compact(paths)
-	if rest := len(paths) - diff.MaxPaths; rest > 0 {
-		paths, s.omitted = paths[:diff.MaxPaths], s.omitted+rest
+// mergePaths adds paths to those of an object, as many as may be listed.
+func mergePaths(paths []string, omitted int, more []string) (merged []string, rest int) {
+	if len(more) == 0 {
+		return paths, omitted
 	}
-	s.paths = paths
+	merged = slices.Concat(paths, more)
+	slices.Sort(merged)
+	merged = slices.Compact(merged)
+	if over := len(merged) - diff.MaxPaths; over > 0 {
+		merged, omitted = merged[:diff.MaxPaths], omitted+over
+	}
+	return merged, omitted
 }
 
 // dropped returns the paths that an object loses when the claims of managers

@@ -67,12 +67,12 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 
 // prepare makes what was built ready to be sent, by the rules of the spec.
 func (s *scope) prepare() ([]*apply.Desired, error) {
+	s.set.Exempt(s.rules)
 	desired, err := apply.Prepare(s.objects, s.owner(), Labels, Keys)
 	if err != nil {
 		return nil, reconcile.Fail(kustomizev1.BuildFailedReason, err)
 	}
 	s.setOrigins(desired)
-	s.set.Exempt(s.rules)
 	return desired, nil
 }
 

@@ -44,6 +44,7 @@ func (c *Controller) watchDrift(ctx context.Context, s *scope) error {
 		return nil
 	case kustomizev1.DriftWarn:
 		return c.showDrift(ctx, s)
+	case kustomizev1.DriftEnabled:
 	}
 	return c.correct(ctx, s)
 }

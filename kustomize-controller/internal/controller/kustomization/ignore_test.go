@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
+	"github.com/google/go-cmp/cmp"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
@@ -41,6 +42,26 @@ func TestIgnoredFieldIsLeftToOthers(t *testing.T) {
 	// The rule goes without a new revision, and what Git has counts again.
 	s.edit("app", func(k *kustomizev1.Kustomization) { k.Spec.Ignore = nil })
 	s.eventually("the field is put back", func() bool { return field(s.live("v1/ConfigMap", "a"), "data", "key") == "git" })
+}
+
+func TestIgnoredFieldIsNotPlanned(t *testing.T) {
+	s := newSuite(t)
+	s.push(map[string]string{"a.yaml": configMap("a", "git")})
+	live := newObject("v1/ConfigMap")
+	live.SetNamespace(s.ns)
+	live.SetName("a")
+	live.Object["data"] = map[string]any{"key": "theirs"}
+	s.must(kube.Create(t.Context(), live))
+	s.create("app", ignore(nil, "/data/key"), func(k *kustomizev1.Kustomization) {
+		k.Spec.Weir = &kustomizev1.WeirSpec{Mode: kustomizev1.ModePlan}
+	})
+	obj := s.await("app", "has a plan", func(k *kustomizev1.Kustomization) bool { return k.Status.Weir != nil && k.Status.Weir.Plan != nil })
+	want := []kustomizev1.ObjectChange{{ID: s.ns + "_a__ConfigMap", Action: "configured", Paths: []string{
+		`metadata.labels["kustomize.toolkit.fluxcd.io/name"]`, `metadata.labels["kustomize.toolkit.fluxcd.io/namespace"]`,
+	}}}
+	if diff := cmp.Diff(want, obj.Status.Weir.Plan.Changes); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
 }
 
 func TestBadIgnoreRuleStalls(t *testing.T) {
