@@ -20,6 +20,8 @@ CONTROLLERS := source-controller kustomize-controller
 CLUSTER := GOWORK=off go -C hack/cluster run .
 
 TEST_TIMEOUT ?= 15m
+# Most tests wait for an API server most of the time.
+TEST_PARALLEL ?= 6
 
 ##@ Use
 
@@ -61,12 +63,12 @@ build: ## Build all controllers into bin/.
 
 .PHONY: test
 test: deps kubernetes ## Run all tests, those against a real API server too.
-	go test -timeout $(TEST_TIMEOUT) work
+	go test -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 	GOWORK=off go -C hack/cluster test -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: test-race
 test-race: deps kubernetes ## Run the tests of the workspace with the race detector. Needs a C compiler.
-	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) work
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 
 .PHONY: deps
 deps: ## Install what the tests need beside Go: git, from Debian.

@@ -187,7 +187,10 @@ func TestKeysOfTheController(t *testing.T) {
 	t.Parallel()
 	key, master := sopstest.Age(t)
 	s := newSuite(t)
-	s.keySecret("weir-system", "sops-age", map[string]string{"a.agekey": key, "sops.vault-token": ""})
+	s.must(kube.Update(s.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "weir-system", Name: "sops-age"},
+		StringData: map[string]string{"a.agekey": key, "sops.vault-token": ""},
+	}))
 	s.keySecret(s.ns, "keys", nil)
 	revision := s.push(map[string]string{"a.yaml": sopstest.Encrypt(t, format.YAML,
 		"apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  namespace: "+s.ns+"\nstringData:\n  password: "+hidden+"\n", "^stringData$", master)})

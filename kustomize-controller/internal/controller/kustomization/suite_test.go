@@ -86,6 +86,10 @@ func setup(c *testkit.Cluster) error {
 	if err := os.Setenv("KUBECONFIG", kubeconfig); err != nil {
 		return err
 	}
+	// The flags of the controllers name it. A test fills it.
+	if err := kube.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "weir-system", Name: "sops-age"}}); err != nil {
+		return err
+	}
 	artifacts = newArtifactServer()
 	ctrl.SetLogger(quiet)
 	controller = startShared()
