@@ -33,6 +33,17 @@ func TestChecks(t *testing.T) {
 	careful := meta.CustomHealthCheck{APIVersion: "serving.example.com/v1", Kind: "Model", Current: "status.?ready.orValue(false)"}
 	workspace := meta.CustomHealthCheck{APIVersion: "kaito.sh/v1beta1", Kind: "Workspace", Current: "resource.count == 1"}
 	jobs := meta.CustomHealthCheck{APIVersion: "batch/v1", Kind: "Job", Current: "status.?active.orValue(0) > 0"}
+	// Who is content with a set of jobs that has started says so.
+	started := meta.CustomHealthCheck{
+		APIVersion: "jobset.x-k8s.io/v1alpha2", Kind: "JobSet", Failed: "status.?terminalState.orValue('') == 'Failed'",
+		Current: "spec.replicatedJobs.all(r, status.?replicatedJobsStatus.orValue([]).exists(s, s.name == r.name && s.?ready.orValue(0) + s.?succeeded.orValue(0) >= r.?replicas.orValue(1)))",
+	}
+	jobSet := func(ready int) map[string]any {
+		return map[string]any{
+			"spec":   map[string]any{"replicatedJobs": []any{map[string]any{"name": "w", "replicas": 2}}},
+			"status": map[string]any{"replicatedJobsStatus": []any{map[string]any{"name": "w", "ready": ready}}},
+		}
+	}
 	for name, tc := range map[string]struct {
 		spec   meta.CustomHealthCheck
 		kind   string
@@ -53,6 +64,8 @@ func TestChecks(t *testing.T) {
 		"before the table":              {jobs, "batch/v1/Job", withStatus("active", 1), Result{Status: Current, Ends: true}},
 		"what the object says":          {jobs, "batch/v1/Job", withStatus("succeeded", 0), Result{Status: InProgress, Message: "Job has completed 0 of 1 pods", Ends: true}},
 		"queued in spite of it":         {jobs, "batch/v1/Job", map[string]any{"metadata": map[string]any{"labels": map[string]any{QueueLabel: "gpu"}}, "spec": map[string]any{"suspend": true}}, Result{Status: Queued, Message: "waiting in queue gpu", Ends: true}},
+		"set of jobs that has started":  {started, "jobset.x-k8s.io/v1alpha2/JobSet", jobSet(2), Result{Status: Current, Ends: true}},
+		"set of jobs, one missing":      {started, "jobset.x-k8s.io/v1alpha2/JobSet", jobSet(1), Result{Status: InProgress, Message: "JobSet has not finished", Ends: true}},
 		"version makes no difference":   {careful, "serving.example.com/v2/Model", withStatus("ready", true), Result{Status: Current}},
 		"another kind is left to table": {careful, "batch/v1/Job", nil, Result{Status: InProgress, Message: "Job has completed 0 of 1 pods", Ends: true}},
 	} {
