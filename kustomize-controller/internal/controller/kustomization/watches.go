@@ -120,13 +120,10 @@ func (c *Controller) watchConfigs(_ context.Context, s *scope) error {
 	return nil
 }
 
-// newConfig passes what is really new. At the start everything is, to the
-// watch; what the Kustomizations read by themselves then is no older.
+// newConfig passes what has changed, and all of the first list: the watch
+// begins beside the first read, and what changes between the two is in the list.
 var newConfig = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList },
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion()
-	},
+	UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() },
 }
 
 // config names a ConfigMap or Secret that a spec refers to.
