@@ -123,7 +123,9 @@ func (c *Controller) watchConfigs(_ context.Context, s *scope) error {
 // newConfig passes what has changed, and all of the first list: the watch
 // begins beside the first read, and what changes between the two is in the list.
 var newConfig = predicate.Funcs{
-	UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion()
+	},
 }
 
 // config names a ConfigMap or Secret that a spec refers to.
