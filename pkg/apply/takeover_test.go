@@ -36,7 +36,7 @@ func (r *rig) rename(name string, to metav1.ManagedFieldsEntry) {
 	r.must(err)
 }
 
-// Every claim that flux.md's table says is taken over becomes ours, by the
+// Every claim that Flux takes over becomes ours, by the
 // requests that make it; others stay.
 func TestTakeOver(t *testing.T) {
 	create := func(by string) func(r *rig) {
