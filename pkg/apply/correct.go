@@ -71,8 +71,8 @@ func (e *Engine) Drifted(ctx context.Context, set *Set, client *Client) ([]inven
 func (e *Engine) Correct(ctx context.Context, set *Set, drifted []inventory.Ref, opts Options) (Drift, error) {
 	var drift Drift
 	var errs []error
-	set.setBusy(true)
-	defer set.setBusy(false)
+	set.begin()
+	defer e.end(set)
 	for _, ref := range drifted {
 		m := set.get(ref)
 		if m == nil {

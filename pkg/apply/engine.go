@@ -159,6 +159,14 @@ func (e *Engine) changed(change watch.Change) {
 	}
 }
 
+// end lets the changes of a set's members wake its owner again, and wakes it if
+// one was changed by somebody else while it was written.
+func (e *Engine) end(set *Set) {
+	if set.end(e.scaled) {
+		e.config.Wake(set.owner, driftDelay)
+	}
+}
+
 // retarget replaces the objects that an owner looks at by name. The caller
 // holds the lock.
 func (e *Engine) retarget(owner types.NamespacedName, targets []watch.Target) {

@@ -28,8 +28,11 @@ type Set struct {
 	// tolerates is set if drift is left as it is.
 	tolerates atomic.Bool
 
-	mu      sync.Mutex
-	busy    bool
+	mu   sync.Mutex
+	busy bool
+	// missed are the last records of members that changed while the set was
+	// busy.
+	missed  map[inventory.Ref]*watch.Record
 	checks  *health.Checks
 	members map[inventory.Ref]*member
 	// planned is what the last plan that was only shown made of each object.
@@ -137,21 +140,40 @@ func (s *Set) put(d *Desired, owned watch.Owned, skipped bool) {
 	m.since, m.inspected = time.Now(), nil
 }
 
-func (s *Set) setBusy(busy bool) {
+// begin has changes of the members kept until the reconciler has written.
+func (s *Set) begin() {
 	s.mu.Lock()
-	s.busy = busy
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.busy, s.missed = true, map[inventory.Ref]*watch.Record{}
+}
+
+// end reports whether a member was changed meanwhile and is not as the last
+// apply left it. Changes of our own are.
+func (s *Set) end(scaled func(inventory.Ref) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	missed := s.missed
+	s.busy, s.missed = false, nil
+	for ref, record := range missed {
+		if m := s.members[ref]; m != nil && !m.skipped && !m.matches(record, scaled(ref)) {
+			return true
+		}
+	}
+	return false
 }
 
 // concerns decides whether a change of a live object is worth a look, and how
-// soon. While the reconciler is writing, nothing is: it looks by itself when
-// it is done.
+// soon. While the reconciler is writing, nothing is: what differs when it is
+// done is.
 func (s *Set) concerns(ref inventory.Ref, change watch.Change, scaled bool) (time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.members[ref]
 	switch {
-	case m == nil || s.busy:
+	case m == nil:
+		return 0, false
+	case s.busy:
+		s.missed[ref] = change.After
 		return 0, false
 	case !m.skipped && !m.matches(change.After, scaled) && !(s.tolerates.Load() && sameOwned(change)):
 		return driftDelay, true

@@ -68,8 +68,8 @@ func (e *Engine) Apply(ctx context.Context, set *Set, desired []*Desired, opts O
 	if opts.Hold {
 		return set.hold(steps), nil
 	}
-	set.setBusy(true)
-	defer set.setBusy(false)
+	set.begin()
+	defer e.end(set)
 	w := &writer{planner: p}
 	if err := w.writeStages(ctx, steps); err != nil {
 		return w.changes, w.partial(err)

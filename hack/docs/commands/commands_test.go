@@ -42,6 +42,7 @@ var elsewhere = []*regexp.Regexp{
 	regexp.MustCompile(`^(\w+=\S+ )?make\b`),                 // .ci/run does; hack/docs tests that the targets exist
 	regexp.MustCompile(`^kubectl .*\b(logs|port-forward)\b`), // no container runs here
 	regexp.MustCompile(`\bhttp://localhost:9090/`),           // what was forwarded
+	regexp.MustCompile(`^(sops|git add)\b`),                  // the tests of internal/decrypt encrypt with the library of sops
 }
 
 // What the commands of the pages expect to be there.
@@ -131,8 +132,14 @@ func newShell(t *testing.T) *shell {
 			t.Fatal(err)
 		}
 	}
+	tools := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", tools, "filippo.io/age/cmd/age-keygen")
+	build.Dir, build.Env = filepath.Join(root, "kustomize-controller"), append(os.Environ(), "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build age-keygen: %v: %s", err, out)
+	}
 	s.env = append(os.Environ(),
-		"PATH="+cluster.Assets()+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"PATH="+strings.Join([]string{cluster.Assets(), tools, os.Getenv("PATH")}, string(os.PathListSeparator)),
 		"KUBECONFIG="+cluster.Kubeconfig())
 	return s
 }

@@ -13,6 +13,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -225,7 +226,8 @@ func TestFaultObjectGoesInMidApply(t *testing.T) {
 				t.Error(err)
 			}
 			foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: f.ns, Name: "a"}, Data: map[string]string{"key": "foreign"}}
-			if err := kube.Create(r.Context(), foreign); err != nil {
+			// The apply may have been quicker; then it was only deleted.
+			if err := kube.Create(r.Context(), foreign); err != nil && !apierrors.IsAlreadyExists(err) {
 				t.Error(err)
 			}
 		}

@@ -74,6 +74,9 @@ func TestRevisionThatChangesNothingForAKustomization(t *testing.T) {
 	})
 	s.awaitReady("one", first)
 	s.awaitReady("two", first)
+	s.eventually("two has told of its success", func() bool {
+		return slices.ContainsFunc(s.events("two"), func(message string) bool { return strings.HasPrefix(message, "Reconciliation finished") })
+	})
 	events := len(s.events("two"))
 	status := func(name string) string {
 		return "PATCH /apis/kustomize.toolkit.fluxcd.io/v1/namespaces/" + s.ns + "/kustomizations/" + name + "/status"
