@@ -31,6 +31,7 @@ const memoryLimit = "1073741824"
 // controller is a running kustomize-controller.
 type controller struct {
 	program, kubeconfig string
+	flags               []string
 
 	cmd     *exec.Cmd
 	dir     string
@@ -41,12 +42,12 @@ type controller struct {
 // startController builds kustomize-controller and runs it as it ships, with
 // the token of its own service account, but with as many workers as Flux's
 // benchmark gives it.
-func startController(ctx context.Context, r *rig) (*controller, error) {
+func startController(ctx context.Context, r *rig, flags ...string) (*controller, error) {
 	dir, err := os.MkdirTemp("", "weir-bench-")
 	if err != nil {
 		return nil, err
 	}
-	c := &controller{dir: dir, log: &bytes.Buffer{}}
+	c := &controller{dir: dir, log: &bytes.Buffer{}, flags: flags}
 	program := filepath.Join(dir, "kustomize-controller")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./kustomize-controller").CombinedOutput(); err != nil { //#nosec G204 -- our own program
 		return nil, errors.Join(fmt.Errorf("build kustomize-controller: %w: %s", err, out), os.RemoveAll(dir))
@@ -65,8 +66,9 @@ func startController(ctx context.Context, r *rig) (*controller, error) {
 
 // start runs the program and returns when its workers have started.
 func (c *controller) start(ctx context.Context) error {
-	c.cmd = exec.CommandContext(ctx, c.program, "--concurrent=20", "--metrics-addr="+c.metrics, "--health-addr=0",
-		"--runtime-namespace=weir-system", "--allow-local-sources", "--artifact-path="+c.dir, "--interval-jitter-percentage=0") //#nosec G204 -- our own program
+	args := append([]string{"--concurrent=20", "--metrics-addr=" + c.metrics, "--health-addr=0",
+		"--runtime-namespace=weir-system", "--allow-local-sources", "--artifact-path=" + c.dir, "--interval-jitter-percentage=0"}, c.flags...)
+	c.cmd = exec.CommandContext(ctx, c.program, args...) //#nosec G204 -- our own program
 	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "GOMEMLIMIT="+memoryLimit)
 	c.cmd.Stderr = c.log
 	if err := c.cmd.Start(); err != nil {

@@ -55,14 +55,15 @@ func measureDistinct(ctx context.Context, out results) error {
 	return err
 }
 
-// measureLarge measures one Kustomization of 2,000 objects.
+// measureLarge measures one Kustomization of 2,000 objects. It may have as many
+// requests under way as the bare client has.
 func measureLarge(ctx context.Context, out results) error {
 	if err := measureBare(ctx, large(2000/objectsPerApp), "ks_2000_objects", out); err != nil {
 		return err
 	}
 	return onController(ctx, func(r *rig, c *controller) error {
 		return measureReady(ctx, r, c, large(2000/objectsPerApp), "ks_2000_objects", out)
-	})
+	}, fmt.Sprintf("--concurrent-ssa=%d", workers))
 }
 
 // measureBare measures the bare client, once in a run for each key.
@@ -89,13 +90,13 @@ func measureBare(ctx context.Context, w workload, key string, out results) error
 }
 
 // onController measures a controller on a fresh cluster.
-func onController(ctx context.Context, measure func(*rig, *controller) error) error {
+func onController(ctx context.Context, measure func(*rig, *controller) error, flags ...string) error {
 	r, err := newRig(ctx)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	c, err := startController(ctx, r)
+	c, err := startController(ctx, r, flags...)
 	if err != nil {
 		return err
 	}
