@@ -219,10 +219,9 @@ func TestEvalIsBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			start := time.Now()
-			_, err = program.Eval(t.Context(), map[string]any{"self": self})
-			if took := time.Since(start); took > 30*time.Second || err == nil {
-				t.Errorf("took %s and ended with %v", took, err)
+			// Without a bound none of these would end before the test's own time.
+			if _, err = program.Eval(t.Context(), map[string]any{"self": self}); err == nil {
+				t.Error("it came to an end without an error")
 			}
 		})
 	}

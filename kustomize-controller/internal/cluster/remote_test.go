@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,8 @@ type rig struct {
 	*testing.T
 	*Clusters
 	server *httptest.Server
+	// revoked has the server refuse all credentials.
+	revoked atomic.Bool
 
 	mu      sync.Mutex
 	secrets map[types.NamespacedName][]byte
@@ -48,6 +51,10 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{T: t, secrets: map[types.NamespacedName][]byte{}, woken: make(chan types.NamespacedName, 100)}
 	r.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.revoked.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		if req.URL.Path != "/version" {
 			http.NotFound(w, req)
 		}
@@ -194,7 +201,7 @@ func TestUsersAreWoken(t *testing.T) {
 		}
 	}
 	expect("came")
-	r.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	r.revoked.Store(true)
 	cluster.link.doubt()
 	expect("refused the credentials")
 	if err := cluster.Await(t.Context()); !errors.Is(err, errUnauthorized) {
