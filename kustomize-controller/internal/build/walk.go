@@ -315,12 +315,10 @@ func (w *walker) parsed(l *level, ref fileRef) error {
 		return nil
 	}
 	name := path.Join(l.dir, ref.entry)
-	content, err := w.tree.ReadFile(name)
-	if err != nil {
-		return nil //nolint:nilerr // As the comment says.
-	}
-	if err := guardYAML(content); err != nil {
-		return fmt.Errorf("%s: read %s: %w", l.says(ref.field), name, err)
+	if content, err := w.tree.ReadFile(name); err == nil {
+		if err := guardYAML(content); err != nil {
+			return fmt.Errorf("%s: read %s: %w", l.says(ref.field), name, err)
+		}
 	}
 	return nil
 }

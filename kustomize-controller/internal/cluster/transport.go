@@ -53,7 +53,7 @@ func (t *wary) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	body := &boundedBody{ReadCloser: resp.Body, left: t.limit, limit: t.limit, ctx: ctx, done: func() { timer.Stop(); cancel(nil) }}
+	body := &boundedBody{ReadCloser: resp.Body, left: t.limit, limit: t.limit, why: func() error { return context.Cause(ctx) }, done: func() { timer.Stop(); cancel(nil) }}
 	resp.Body = body
 	if isWatch(req) {
 		timer.Stop()
@@ -90,7 +90,7 @@ func isWatch(req *http.Request) bool {
 type boundedBody struct {
 	io.ReadCloser
 	left, limit int64
-	ctx         context.Context //nolint:containedctx // tells why a read ended, and is the request's own
+	why         func() error // the request was ended, nil if it was not
 	done        func()
 }
 
@@ -102,7 +102,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 			return 0, fmt.Errorf("its response has more than %d bytes", b.limit)
 		}
 	}
-	if err != nil && errors.Is(context.Cause(b.ctx), errTimeout) {
+	if err != nil && errors.Is(b.why(), errTimeout) {
 		err = errTimeout
 	}
 	return n, err
