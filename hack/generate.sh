@@ -11,6 +11,7 @@ controller_gen="$(go -C hack/tools tool -n controller-gen)"
 tools="$PWD/hack/tools"
 kustomize_crds="$PWD/kustomize-controller/config/crd"
 source_crds="$PWD/source-controller/config/crd"
+quota_crds="$PWD/gpu-quota-controller/config/crd"
 
 # Our own types.
 (
@@ -18,6 +19,8 @@ source_crds="$PWD/source-controller/config/crd"
 	"$controller_gen" object:headerFile="$tools/header.go.txt" paths=./...
 	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
 		paths=./kustomize/... output:crd:dir="$kustomize_crds"
+	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
+		paths=./quota/... output:crd:dir="$quota_crds"
 )
 
 # Types of Flux: the CRD that source-controller owns, and what the test of our Kustomization compares with.
