@@ -1,0 +1,72 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/weir-gitops/weir/pkg/gpu"
+)
+
+// bars returns the bounds of perWorkload that a pod breaks, whatever is free.
+func (q Quota) bars(quota string, c Claim) []Over {
+	if q.PerWorkload == nil {
+		return nil
+	}
+	total := c.Total
+	if total.IsZero() {
+		total = c.Amounts.Total()
+	}
+	barred := q.barsDevices(quota, c.Amounts)
+	if most, bounded := bound(q.PerWorkload.MaxPerPod); bounded && most.Cmp(total) < 0 {
+		barred = append(barred, Over{
+			Quota: quota, Device: strings.Join(slices.Sorted(maps.Keys(c.Amounts)), ","), Requested: total, Hard: most,
+			Rule: fmt.Sprintf("a pod asks for %s GPUs, perWorkload.maxPerPod is %s", total, most),
+		})
+	}
+	return barred
+}
+
+// barsDevices returns the classes that may not be asked for.
+func (q Quota) barsDevices(quota string, amounts gpu.Amounts) []Over {
+	if q.PerWorkload == nil || len(q.PerWorkload.AllowedDevices) == 0 {
+		return nil
+	}
+	var barred []Over
+	for device, amount := range amounts {
+		if !amount.IsZero() && !slices.Contains(q.PerWorkload.AllowedDevices, device) {
+			barred = append(barred, Over{
+				Quota: quota, Device: device, Requested: amount,
+				Rule: fmt.Sprintf("it asks for %s, or could land on one: perWorkload.allowedDevices has %s only",
+					device, strings.Join(slices.Sorted(slices.Values(q.PerWorkload.AllowedDevices)), ", ")),
+			})
+		}
+	}
+	return barred
+}
+
+// bound reads a bound of perWorkload. The schema of the API checks its form; one
+// that is wrong all the same allows nothing, so that it is noticed.
+func bound(text string) (most gpu.Amount, bounded bool) {
+	if text == "" {
+		return gpu.Amount{}, false
+	}
+	most, err := gpu.ParseAmount(text)
+	if err != nil {
+		return gpu.Amount{}, true
+	}
+	return most, true
+}
+
+// warning is what is said about a limit that is not enforced.
+func (o Over) warning() string {
+	text := o.String()
+	if o.Rule != "" {
+		text = o.never()
+	}
+	return text + " (not enforced: Warn)"
+}

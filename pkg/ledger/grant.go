@@ -1,0 +1,102 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/weir-gitops/weir/pkg/gpu"
+)
+
+// Grant opens a grant, or replaces that of the same owner. What counted pods
+// hold of an object carries over from the old grant where g does not say it, and
+// pods on their way go on drawing on objects that are in both. It does not look
+// at the limits: Fit does. Term is the leader's, as for Lead.
+//
+// What a revision takes away belongs into the grant as well: an object that
+// shrinks or goes, with what stays of it as its envelope and what it holds. So
+// the entry is charged for the larger of what was and what will be until the
+// pods are gone, and what they held goes to those that grow and to nobody else.
+func (r *Record) Grant(term int64, g Grant) error {
+	if err := r.Lead(term); err != nil {
+		return err
+	}
+	g = r.carry(g)
+	for _, o := range g.Objects {
+		if _, ok := r.Quotas[o.Quota]; !ok {
+			return fmt.Errorf("grant %s %s/%s: quota %q of %s is not in the ledger", g.Kind, g.Namespace, g.Name, o.Quota, o.Key)
+		}
+	}
+	i := slices.IndexFunc(r.Grants, func(old Grant) bool { return old.Owner == g.Owner })
+	switch {
+	case len(g.Objects) == 0:
+		return r.Release(term, g.Owner)
+	case i >= 0:
+		r.Grants[i] = g
+	default:
+		r.Grants = append(r.Grants, g)
+	}
+	return nil
+}
+
+// carry returns a copy of g in which objects without Held have that of the
+// grant that it replaces.
+func (r *Record) carry(g Grant) Grant {
+	g.Objects = cloneObjects(g.Objects)
+	old := r.grant(g.Owner)
+	if old == nil {
+		return g
+	}
+	for i := range g.Objects {
+		o := &g.Objects[i]
+		if o.Held != nil {
+			continue
+		}
+		if before := old.object(o.Key, o.Quota); before != nil {
+			o.Held = before.Held.Clone()
+		}
+	}
+	return g
+}
+
+// Land ends what was promised to objects of a grant, because their pods exist,
+// or they finished, are gone, or had their time: from now on they are charged
+// for what their pods hold and have reserved, as everybody is. A grant without
+// objects is gone. Keys and owners that are unknown are no error.
+func (r *Record) Land(term int64, owner types.UID, keys ...string) error {
+	if err := r.Lead(term); err != nil {
+		return err
+	}
+	r.land(owner, keys)
+	return nil
+}
+
+// Release ends a grant.
+func (r *Record) Release(term int64, owner types.UID) error {
+	if err := r.Lead(term); err != nil {
+		return err
+	}
+	r.Grants = slices.DeleteFunc(r.Grants, func(g Grant) bool { return g.Owner == owner })
+	return nil
+}
+
+func (r *Record) land(owner types.UID, keys []string) {
+	g := r.grant(owner)
+	if g == nil || len(keys) == 0 {
+		return
+	}
+	g.Objects = slices.DeleteFunc(g.Objects, func(o GrantObject) bool { return slices.Contains(keys, o.Key) })
+	if len(g.Objects) == 0 {
+		r.Grants = slices.DeleteFunc(r.Grants, func(g Grant) bool { return g.Owner == owner })
+	}
+}
+
+// Outstanding is what the grant of an owner still promises beyond what its pods
+// hold and have reserved, at a quota and all below it.
+func (r *Record) Outstanding(owner types.UID, quota string) gpu.Amounts {
+	return open(r).promises[owner][quota].outstanding()
+}
