@@ -19,8 +19,8 @@ type Amount struct {
 }
 
 // amounts are whole numbers or fractions, of bounded length since others write
-// them.
-var amounts = regexp.MustCompile(`^[0-9]{1,19}(/[1-9][0-9]{0,18})?$`)
+// them. The bound is far beyond what pods, replicas and units can add up to.
+var amounts = regexp.MustCompile(`^[0-9]{1,64}(/[1-9][0-9]{0,63})?$`)
 
 // ParseAmount reads a whole number such as "16" or a fraction such as "1/7".
 func ParseAmount(s string) (Amount, error) {
@@ -36,6 +36,9 @@ func ParseAmount(s string) (Amount, error) {
 
 // Whole is the amount n, or 0 if n is negative.
 func Whole(n int64) Amount { return amountOf(new(big.Rat).SetInt64(n)) }
+
+// fraction is the amount n/d, for a d that is not 0.
+func fraction(n, d int64) Amount { return amountOf(big.NewRat(n, d)) }
 
 func amountOf(rat *big.Rat) Amount {
 	if rat.Sign() <= 0 {
@@ -73,6 +76,14 @@ func (a Amount) Sub(b Amount) Amount {
 // Times returns n times a, or 0 if n is negative.
 func (a Amount) Times(n int64) Amount {
 	return amountOf(new(big.Rat).Mul(a.value(), new(big.Rat).SetInt64(n)))
+}
+
+// of returns a of something of which one is b.
+func (a Amount) of(b Amount) Amount {
+	if a.rat == nil || b.rat == nil {
+		return Amount{}
+	}
+	return amountOf(new(big.Rat).Mul(a.rat, b.rat))
 }
 
 // Cmp returns -1, 0 or +1 as a is less than, equal to or more than b.
