@@ -43,6 +43,9 @@ func parse(quota *quotav1.GPUQuota) (parsed, error) {
 	if len(spec.Devices) > 0 && spec.ParentRef != nil {
 		return parsed{}, errors.New("spec.devices: devices are declared by the root of a tree: remove devices or parentRef")
 	}
+	if _, err := gpu.Compile(spec.Devices); err != nil {
+		return parsed{}, fmt.Errorf("spec.%w", err)
+	}
 	return parsed{hard: hard, selector: selector}, nil
 }
 

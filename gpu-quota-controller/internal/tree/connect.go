@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
+	"github.com/weir-gitops/weir/pkg/gpu"
 )
 
 // connect gives every quota its parent and its root. It begins with the trees
@@ -122,19 +123,28 @@ func (f *Forest) root(previous *Forest) {
 			continue
 		}
 		f.roots = append(f.roots, q.Name)
-		q.Devices = q.Spec.Devices
-		if wantedParent(q) == "" {
-			continue
-		}
-		// It is no root by its own will: its limits are about the classes of
-		// the tree that it was in.
-		if before := previous.before(f.sources[q.Name]); before != nil {
-			if top := previous.quotas[before.Root]; top != nil {
-				q.Devices = top.Devices
-			}
-		}
+		f.classify(q, previous)
 	}
 	slices.Sort(f.roots)
+}
+
+// classify gives a root the classes of its tree.
+func (f *Forest) classify(q *Quota, previous *Forest) {
+	q.Devices = q.Spec.Devices
+	if before := previous.before(f.sources[q.Name]); before != nil && wantedParent(q) != "" {
+		// It is no root by its own will: its limits are about the classes of
+		// the tree that it was in.
+		if top := previous.quotas[before.Root]; top != nil {
+			q.Devices = top.Devices
+		}
+	}
+	catalogue, err := gpu.Compile(q.Devices)
+	if err != nil {
+		// What a ledger says may be of another version of Weir.
+		q.Devices = nil
+		catalogue, _ = gpu.Compile(nil)
+	}
+	q.Catalogue = catalogue
 }
 
 // climb returns the root of a quota.

@@ -46,8 +46,10 @@ type Quota struct {
 	Root string
 	// Children are the names of the quotas right below, sorted.
 	Children []string
-	// Devices are the classes of the tree; only roots have them.
-	Devices []quotav1.Device
+	// Devices are the classes of the tree, and Catalogue is how they count; only
+	// roots have them.
+	Devices   []quotav1.Device
+	Catalogue *gpu.Catalogue
 	// Problem is why the quota does not hold as its spec says; nil if it does.
 	Problem *Problem
 
@@ -152,6 +154,15 @@ func (f *Forest) Problem(name string) *Problem {
 
 // Roots returns the names of all roots, sorted.
 func (f *Forest) Roots() []string { return f.roots }
+
+// Catalogue returns how the tree of a root counts, or nil if there is no such
+// root.
+func (f *Forest) Catalogue(root string) *gpu.Catalogue {
+	if q := f.quotas[root]; q != nil {
+		return q.Catalogue
+	}
+	return nil
+}
 
 // Path returns the quota and its ancestors up to the root. It is nil for a
 // quota that does not exist.

@@ -206,6 +206,7 @@ func TestProblems(t *testing.T) {
 		"workload": {[]quotav1.GPUQuota{quota("x", 1, func(q *quotav1.GPUQuota) { q.Spec.PerWorkload = &quotav1.PerWorkload{MaxGPUs: "x"} })}, "spec.perWorkload.maxGPUs"},
 		"selector": {[]quotav1.GPUQuota{quota("x", 1, requiring("quota.weir.dev/team", "Near", "a"))}, "spec.namespaceSelector"},
 		"negative": {[]quotav1.GPUQuota{quota("x", 1, requiring("quota.weir.dev/team", metav1.LabelSelectorOpDoesNotExist))}, "at least one requirement must be"},
+		"class":    {[]quotav1.GPUQuota{quota("x", 1, declaring("h100", "cpu"))}, "spec.devices[0] (h100)"},
 		"both":     {[]quotav1.GPUQuota{quota("x", 1, of("a"), selecting("quota.weir.dev/team", "a"))}, "not both"},
 		"devices":  {[]quotav1.GPUQuota{quota("x", 1, declaring("a", "b"), below("y"))}, "declared by the root"},
 	} {
