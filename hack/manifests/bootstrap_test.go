@@ -5,6 +5,7 @@ package manifests
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 const (
 	sourceController    = "system:serviceaccount:weir-system:source-controller"
 	kustomizeController = "system:serviceaccount:weir-system:kustomize-controller"
+	quotaController     = "system:serviceaccount:weir-system:gpu-quota-controller"
 )
 
 func TestBootstrapIsAccepted(t *testing.T) {
@@ -132,7 +134,9 @@ func TestRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	bindPeople(t, client)
-	for name, tc := range rights() {
+	all := rights()
+	maps.Copy(all, quotaRights())
+	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ask := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{

@@ -85,8 +85,8 @@ func TestPodsAreRestricted(t *testing.T) {
 			t.Errorf("%s has %d containers, want 1", identify(object), len(containers))
 		}
 	}
-	// Five in each environment, and two controllers.
-	if want := 5*len(environments()) + 2; tried != want {
+	// Five in each environment, and three controllers.
+	if want := 5*len(environments()) + 3; tried != want {
 		t.Errorf("%d pod templates were tried, want %d", tried, want)
 	}
 }
