@@ -55,6 +55,8 @@ type step struct {
 	// more there are.
 	paths   []string
 	omitted int
+	// demand is what the step changes of what is asked for in devices.
+	demand demand
 }
 
 // planner decides what to do with each object of one apply.
@@ -144,6 +146,9 @@ func (p *planner) judge(ctx context.Context, s *step) error {
 	if err != nil && !meta.IsNoMatchError(err) {
 		return &ObjectError{Ref: s.Ref, Doing: "read", Origin: s.Origin, Err: err}
 	}
+	if record != nil {
+		s.demand.before = record.Demand
+	}
 	if p.known(s, record) || p.recalled(s, record) {
 		return nil
 	}
@@ -162,6 +167,7 @@ func (p *planner) judge(ctx context.Context, s *step) error {
 		return p.refused(ctx, s, err)
 	}
 	p.compare(s, record, result)
+	p.foresee(s, record, result)
 	return p.explain(ctx, s, record, result)
 }
 

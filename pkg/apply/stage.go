@@ -28,11 +28,13 @@ const (
 	stageSetup
 	// stageWorkloads is everything else.
 	stageWorkloads
+	// stageCuts are quotas that take room away: what gives it up goes first.
+	stageCuts
 	// stageWebhooks come last: they would stand in the way of the rest.
 	stageWebhooks
 )
 
-var stages = []stage{stageDefinitions, stageClasses, stageEarly, stageSetup, stageWorkloads, stageWebhooks}
+var stages = []stage{stageDefinitions, stageClasses, stageEarly, stageSetup, stageWorkloads, stageCuts, stageWebhooks}
 
 var definitions = []schema.GroupKind{
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/weir-gitops/weir/pkg/gate"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -30,6 +31,14 @@ type Options struct {
 	// Completed reports whether an object that is not there has run to
 	// completion at this digest, and so must not be created again.
 	Completed func(ref inventory.Ref, digest string) bool
+	// Stale is what will be pruned after the apply. It counts for Gate alone.
+	Stale inventory.Inventory
+	// Gate is asked once, when the plan is known and before BeforeWrite, whether
+	// what it changes of what is asked for in devices may be; also if that is
+	// nothing. What it returns is left as it is for now, and so are quotas that
+	// take room away. Its error stops the apply, and nothing is written. Nil: all
+	// may be.
+	Gate func(ctx context.Context, change gate.Change) (Leave, error)
 	// BeforeWrite is called once, between the last dry-run that can be done
 	// beforehand and the first write. Its error stops the apply.
 	BeforeWrite func(ctx context.Context) error
@@ -59,6 +68,11 @@ func (e *Engine) Apply(ctx context.Context, set *Set, desired []*Desired, opts O
 	steps, err := p.plan(ctx, desired)
 	if err != nil {
 		return nil, err
+	}
+	if !opts.Hold {
+		if steps, err = p.passGate(ctx, steps); err != nil {
+			return nil, err
+		}
 	}
 	if opts.BeforeWrite != nil && !opts.Hold && slices.ContainsFunc(steps, func(s *step) bool { return s.action.writes() }) {
 		if err := opts.BeforeWrite(ctx); err != nil {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/gpu"
 	"github.com/weir-gitops/weir/pkg/health"
 )
 
@@ -95,7 +96,7 @@ func NewPool(ctx context.Context, config Config) *Pool {
 	}
 	p := &Pool{
 		config:    config,
-		recorder:  &recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules, checks: config.Checks},
+		recorder:  &recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules, checks: config.Checks, kinds: gpu.BuiltinKinds()},
 		ctx:       ctx,
 		informers: map[watched]*informer{},
 		used:      map[types.UID]map[watched]struct{}{},

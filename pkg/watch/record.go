@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/gpu"
 	"github.com/weir-gitops/weir/pkg/health"
 )
 
@@ -39,6 +40,8 @@ type Record struct {
 	Merges bool
 	// Deleting is set once somebody has asked for its deletion.
 	Deleting bool
+	// Demand is what the object asks for in devices.
+	Demand Demand
 }
 
 // Labels are the names of the two labels that tell whose object it is.
@@ -72,6 +75,8 @@ type recorder struct {
 	rules func(owner types.NamespacedName) *exemption.Rules
 	// checks returns the expressions of an owner, nil for none.
 	checks func(owner types.NamespacedName) *health.Checks
+	// kinds tell what an object asks for in devices.
+	kinds *gpu.Kinds
 }
 
 func (r *recorder) record(obj *unstructured.Unstructured) Record {
@@ -95,6 +100,7 @@ func (r *recorder) record(obj *unstructured.Unstructured) Record {
 		Left:      HasMark(obj, r.leave...),
 		Merges:    HasMark(obj, r.merge...),
 		Deleting:  obj.GetDeletionTimestamp() != nil,
+		Demand:    demandOf(r.kinds, obj),
 	}
 	record.Owned = r.owned(obj, &record)
 	return record

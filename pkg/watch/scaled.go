@@ -6,6 +6,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,9 +37,11 @@ const askAgain = 2 * time.Second
 
 // scaled knows the objects whose replicas an autoscaler sets.
 type scaled struct {
-	mu     sync.RWMutex
-	counts map[scaleTarget]int
-	stores []*store[scaleTarget]
+	mu sync.RWMutex
+	// minima has for each target how many autoscalers ask for which least
+	// number of replicas.
+	minima map[scaleTarget]map[int64]int
+	stores []*store[scaling]
 }
 
 // scaleTarget is the object that an autoscaler points to.
@@ -47,10 +50,17 @@ type scaleTarget struct {
 	key  types.NamespacedName
 }
 
+// scaling is what is known of an autoscaler.
+type scaling struct {
+	scaleTarget
+	// least is how many replicas the target has at all times.
+	least int64
+}
+
 func newScaled(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger) *scaled {
-	s := &scaled{counts: map[scaleTarget]int{}}
+	s := &scaled{minima: map[scaleTarget]map[int64]int{}}
 	for _, gvk := range autoscalers {
-		into := newStore(scaleTargetOf, s.changed)
+		into := newStore(scalingOf, s.changed)
 		s.stores = append(s.stores, into)
 		go s.follow(ctx, gvk, into, client, mapper, log)
 	}
@@ -71,7 +81,7 @@ func (s *scaled) wait(ctx context.Context) error {
 }
 
 // follow waits until the cluster has the kind, then watches it until ctx ends.
-func (s *scaled) follow(ctx context.Context, gvk schema.GroupVersionKind, into *store[scaleTarget], client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger) {
+func (s *scaled) follow(ctx context.Context, gvk schema.GroupVersionKind, into *store[scaling], client dynamic.Interface, mapper meta.RESTMapper, log logr.Logger) {
 	mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	for err != nil {
 		pause := askAgain
@@ -95,23 +105,66 @@ func (s *scaled) follow(ctx context.Context, gvk schema.GroupVersionKind, into *
 	follow(ctx, name, client.Resource(mapping.Resource), metav1.ListOptions{}, into, observe, log.WithValues("watched", name))
 }
 
-func (s *scaled) changed(before, after *scaleTarget) {
+func (s *scaled) changed(before, after *scaling) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if before != nil {
-		if s.counts[*before]--; s.counts[*before] == 0 {
-			delete(s.counts, *before)
+		least := s.minima[before.scaleTarget]
+		if least[before.least]--; least[before.least] == 0 {
+			delete(least, before.least)
+		}
+		if len(least) == 0 {
+			delete(s.minima, before.scaleTarget)
 		}
 	}
 	if after != nil {
-		s.counts[*after]++
+		least := s.minima[after.scaleTarget]
+		if least == nil {
+			least = map[int64]int{}
+			s.minima[after.scaleTarget] = least
+		}
+		least[after.least]++
 	}
 }
 
 func (s *scaled) targets(gk schema.GroupKind, key types.NamespacedName) bool {
+	_, ok := s.least(gk, key)
+	return ok
+}
+
+// least returns how many replicas the autoscalers of a target keep at the
+// least, and whether it has any.
+func (s *scaled) least(gk schema.GroupKind, key types.NamespacedName) (least int64, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.counts[scaleTarget{gk, key}] > 0
+	for n := range s.minima[scaleTarget{gk, key}] {
+		least, ok = max(least, n), true
+	}
+	return least, ok
+}
+
+// Scaling reads what an autoscaler asks for: the object that it scales, and how
+// many replicas that has at the least. It reports false for any other kind.
+func Scaling(obj *unstructured.Unstructured) (gk schema.GroupKind, key types.NamespacedName, least int64, ok bool) {
+	own := obj.GroupVersionKind().GroupKind()
+	if !slices.ContainsFunc(autoscalers, func(gvk schema.GroupVersionKind) bool { return gvk.GroupKind() == own }) {
+		return gk, key, 0, false
+	}
+	s := scalingOf(obj)
+	return s.kind, s.key, s.least, true
+}
+
+// scalingOf reads an autoscaler. Without a number of its own, an
+// HorizontalPodAutoscaler keeps one replica and a ScaledObject none.
+func scalingOf(obj *unstructured.Unstructured) scaling {
+	field, least := "minReplicas", int64(1)
+	if obj.GroupVersionKind().Group == "keda.sh" {
+		field, least = "minReplicaCount", 0
+	}
+	if n, found, err := unstructured.NestedInt64(obj.Object, "spec", field); found && err == nil {
+		least = max(n, 0)
+	}
+	return scaling{scaleTargetOf(obj), least}
 }
 
 // scaleTargetOf reads spec.scaleTargetRef. KEDA's may leave out the kind and

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/weir-gitops/weir/pkg/gpu"
 	"github.com/weir-gitops/weir/pkg/health"
 )
 
@@ -117,27 +118,57 @@ func TestScaleTargetOf(t *testing.T) {
 }
 
 func TestScaledCountsAutoscalers(t *testing.T) {
-	s := &scaled{counts: map[scaleTarget]int{}}
+	s := &scaled{minima: map[scaleTarget]map[int64]int{}}
 	web := scaleTarget{schema.GroupKind{Group: "apps", Kind: "Deployment"}, types.NamespacedName{Namespace: "ns", Name: "web"}}
-	other := scaleTarget{web.kind, types.NamespacedName{Namespace: "other", Name: "web"}}
+	one, three := scaling{web, 1}, scaling{web, 3}
+	other := scaling{scaleTarget{web.kind, types.NamespacedName{Namespace: "other", Name: "web"}}, 1}
 	for i, step := range []struct {
-		before, after *scaleTarget
+		before, after *scaling
 		want          bool
+		least         int64
 	}{
-		{nil, &web, true}, {nil, &web, true}, {&web, nil, true}, {&web, &other, false}, {&other, &web, true}, {&web, nil, false},
+		{nil, &one, true, 1}, {nil, &one, true, 1}, {&one, nil, true, 1}, {&one, &other, false, 0}, {&other, &one, true, 1},
+		{&one, &three, true, 3}, {nil, &one, true, 3}, {&three, nil, true, 1}, {&one, nil, false, 0},
 	} {
 		s.changed(step.before, step.after)
 		if got := s.targets(web.kind, web.key); got != step.want {
 			t.Errorf("step %d: scaled = %t, want %t", i, got, step.want)
 		}
+		if least, _ := s.least(web.kind, web.key); least != step.least {
+			t.Errorf("step %d: at least %d replicas, want %d", i, least, step.least)
+		}
 	}
-	if len(s.counts) > 0 {
-		t.Errorf("left behind: %v", s.counts)
+	if len(s.minima) > 0 {
+		t.Errorf("left behind: %v", s.minima)
+	}
+}
+
+func TestScaling(t *testing.T) {
+	for name, tc := range map[string]struct {
+		manifest string
+		least    int64
+		ok       bool
+	}{
+		"autoscaler":         {`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 4, scaleTargetRef: {kind: Deployment, name: web}}}`, 4, true},
+		"its default":        {`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {scaleTargetRef: {kind: Deployment, name: web}}}`, 1, true},
+		"an older version":   {`{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, spec: {minReplicas: 2, scaleTargetRef: {kind: Deployment, name: web}}}`, 2, true},
+		"KEDA":               {`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, spec: {minReplicaCount: 5, scaleTargetRef: {name: web}}}`, 5, true},
+		"KEDA's default":     {`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, spec: {scaleTargetRef: {name: web}}}`, 0, true},
+		"nonsense":           {`{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, spec: {minReplicaCount: -5, scaleTargetRef: {name: web}}}`, 0, true},
+		"something else":     {`{apiVersion: apps/v1, kind: Deployment, spec: {minReplicas: 4}}`, 0, false},
+		"a kind of the name": {`{apiVersion: example.com/v1, kind: ScaledObject, spec: {minReplicaCount: 5}}`, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gk, key, least, ok := Scaling(decode(t, tc.manifest))
+			if least != tc.least || ok != tc.ok || ok && (gk.String() != "Deployment.apps" || key.Name != "web") {
+				t.Errorf("%s %s, at least %d, %t; want %d, %t", gk, key, least, ok, tc.least, tc.ok)
+			}
+		})
 	}
 }
 
 func TestRecord(t *testing.T) {
-	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}, checks: func(types.NamespacedName) *health.Checks { return nil }}
+	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}, checks: func(types.NamespacedName) *health.Checks { return nil }, kinds: gpu.BuiltinKinds()}
 	obj := decode(t, `
 apiVersion: v1
 kind: ConfigMap

@@ -103,9 +103,29 @@ const (
 	// be deleted, and the annotation that confirms it.
 	PruneNotConfirmedReason = "PruneNotConfirmed"
 
-	// WaitingForGPUsReason goes with Ready=Unknown: applied objects wait in a queue for the devices they ask for. The
-	// message names them. There is no timeout to it.
+	// WaitingForGPUsReason goes with Ready=Unknown: applied objects wait in a queue for the devices they ask for, or objects
+	// that are yet to be applied for those that the same revision gives up. The message names them. There is no timeout to it.
 	WaitingForGPUsReason = "WaitingForGPUs"
+
+	// GPUQuotaExceededReason goes with Ready=False: the revision asks for more devices than are free, so nothing of it is
+	// applied. The message has the numbers. It is applied when there is room, in its turn.
+	GPUQuotaExceededReason = "GPUQuotaExceeded"
+
+	// GPUQuotaNeverFitsReason goes with Ready=False: the revision asks for more devices than the limits allow, whatever is
+	// free, so nothing of it is applied.
+	GPUQuotaNeverFitsReason = "GPUQuotaNeverFits"
+
+	// GPUQuotaUnavailableReason goes with Ready=False: the revision asks for more devices than before, and nobody can tell
+	// whether there are any: gpu-quota-controller does not answer. Nothing of it is applied until it does.
+	GPUQuotaUnavailableReason = "GPUQuotaUnavailable"
+
+	// SwapIncompleteReason goes with Ready=False: the revision has taken objects away to make room for others, and those
+	// others could not be applied. The message lists what was taken away.
+	SwapIncompleteReason = "SwapIncomplete"
+
+	// GPUQuotaWarningReason goes with the event that tells of a revision which exceeds a limit that only warns, or that
+	// may come to exceed one.
+	GPUQuotaWarningReason = "GPUQuotaWarning"
 
 	// DriftCorrectedReason goes with the event that tells of a live object that was changed and has been set back.
 	DriftCorrectedReason = "DriftCorrected"

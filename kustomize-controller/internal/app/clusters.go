@@ -19,6 +19,7 @@ import (
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/gate"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
@@ -40,7 +41,13 @@ func newClusters(ctx context.Context, a *app.App, o *Options, waker *kustomizati
 	engine := func(ctx context.Context, watches dynamic.Interface, mapper meta.RESTMapper) *apply.Engine {
 		return newEngine(ctx, a, o, waker, watches, mapper)
 	}
+	asker := func(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper) *gate.Client {
+		return gate.NewClient(ctx, gate.Config{
+			Client: client, Mapper: mapper, Namespace: o.Namespace, Kind: kustomizev1.KustomizationKind, Wake: waker.Again, Log: a.Log.WithName("gate"),
+		})
+	}
 	local := cluster.NewLocal(engine(ctx, watches, mapper), tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager))
+	local.Gate = asker(ctx, watches, mapper)
 	return cluster.New(ctx, local, cluster.Config{
 		Reader:         a.Manager.GetAPIReader(),
 		Accounts:       accounts,
@@ -49,6 +56,7 @@ func newClusters(ctx context.Context, a *app.App, o *Options, waker *kustomizati
 		Dial:           dial.New(dial.Policy{AllowLocal: o.AllowLocalSources}).DialContext,
 		Limit:          func(config *rest.Config) { app.LimitInFlight(config, o.MaxInFlight) },
 		Engine:         engine,
+		Gate:           asker,
 		Workers:        o.Concurrent,
 		Manager:        kustomizev1.FieldManager,
 		UserAgent:      a.Config.UserAgent,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/gate"
 )
 
 // Local is the name of the cluster that holds the Kustomizations.
@@ -32,6 +33,8 @@ type Cluster struct {
 	Engine *apply.Engine
 	// Tenants gives out clients that act as a service account there.
 	Tenants *tenant.Clients
+	// Gate asks there for devices. Nil: nothing is asked.
+	Gate *gate.Client
 
 	key  string
 	acts bool  // the access data themselves impersonate somebody

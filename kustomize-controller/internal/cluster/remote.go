@@ -23,6 +23,7 @@ import (
 	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/gate"
 )
 
 // maxRemote bounds the remote clusters of a process: each one costs
@@ -49,6 +50,9 @@ type Config struct {
 	Limit func(*rest.Config)
 	// Engine makes the engine of a cluster; its watches end with ctx.
 	Engine func(ctx context.Context, watches dynamic.Interface, mapper apimeta.RESTMapper) *apply.Engine
+	// Gate makes what asks for devices on a cluster; its watch ends with ctx.
+	// Nil: nothing is asked.
+	Gate func(ctx context.Context, client dynamic.Interface, mapper apimeta.RESTMapper) *gate.Client
 	// Workers is how many Kustomizations are reconciled at a time.
 	Workers int
 	// Manager owns the fields of what is applied.
@@ -177,6 +181,9 @@ func (c *Clusters) equip(ctx context.Context, cluster *Cluster, config *rest.Con
 		return err
 	}
 	cluster.Tenants = tenant.NewClients(config, mapper, c.config.Manager)
+	if c.config.Gate != nil {
+		cluster.Gate = c.config.Gate(ctx, watches, mapper)
+	}
 	cluster.link.ready = func() { cluster.Engine = c.config.Engine(ctx, watches, mapper) }
 	return nil
 }

@@ -52,11 +52,12 @@ func (c *Controller) apply(ctx context.Context, s *scope) error {
 	s.built(desired)
 	options := c.applyOptions(s)
 	options.Hold = s.holds()
+	c.gate(s, &options)
 	options.BeforeWrite = func(ctx context.Context) error { return c.announce(ctx, s) }
 	s.changes, err = s.engine.Apply(ctx, s.set, desired, options)
 	c.applied(s)
 	if err != nil {
-		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
+		return s.ungranted(ctx, err)
 	}
 	// Kinds that this very apply has defined can be watched now.
 	if err := s.engine.Watch(ctx, s.set, watched, s.targets); err != nil {
@@ -115,7 +116,11 @@ func (c *Controller) prune(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	if len(s.swap) > 0 {
+		return s.holdSwap(ctx)
+	}
 	s.dropBefore()
+	s.memory.swapped = swapped{}
 	s.written = true
 	s.memory.applied = s.memory.tried
 	s.memory.reads = c.reads.replace(s.memory.reads, s.reads)

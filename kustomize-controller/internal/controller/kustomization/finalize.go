@@ -46,6 +46,7 @@ func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error
 	if s.recheck > 0 {
 		return ctrl.Result{RequeueAfter: s.recheck}, nil
 	}
+	c.withdraw(ctx, s)
 	if err := c.Clusters.Leave(ctx, s.obj.UID); err != nil {
 		return ctrl.Result{}, err
 	}

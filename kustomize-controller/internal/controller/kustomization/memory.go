@@ -65,6 +65,10 @@ type memory struct {
 	compiled compiled
 	// queue is what the applied attempt waits in.
 	queue queueing
+	// swapped is what the attempt has taken away to make room, and warned what
+	// was last warned of.
+	swapped swapped
+	warned  string
 	// illSince is when a once healthy attempt fell ill.
 	illSince time.Time
 	// reads is what the build of the applied attempt has read, nil if that

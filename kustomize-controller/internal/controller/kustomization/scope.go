@@ -17,6 +17,7 @@ import (
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/exemption"
+	"github.com/weir-gitops/weir/pkg/gate"
 	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
@@ -81,6 +82,11 @@ type scope struct {
 	after inventory.Inventory
 	// changes that were made. Filled by apply and prune.
 	changes []apply.Change
+	// swap are the objects that have to wait until what makes room for them is
+	// gone, and change is what the revision changes of what is asked for. Filled by
+	// apply.
+	swap   []string
+	change gate.Change
 	// recheck is when to look again although all is well. Filled by
 	// checkHealth; zero: at the interval.
 	recheck time.Duration

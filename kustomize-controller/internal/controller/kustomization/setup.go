@@ -35,7 +35,8 @@ const (
 // made before the controller, because the engine needs it, and is connected
 // when the queue exists; what comes before that has nobody to wake.
 type Waker struct {
-	queue atomic.Pointer[queue]
+	queue  atomic.Pointer[queue]
+	reread atomic.Pointer[func(types.NamespacedName)]
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -45,6 +46,14 @@ func (w *Waker) Wake(name types.NamespacedName, after time.Duration) {
 	if q := w.queue.Load(); q != nil {
 		(*q).AddAfter(reconcile.Request{NamespacedName: name}, after)
 	}
+}
+
+// Again has a Kustomization try at once what it has failed with.
+func (w *Waker) Again(name types.NamespacedName) {
+	if reread := w.reread.Load(); reread != nil {
+		(*reread)(name)
+	}
+	w.Wake(name, 0)
 }
 
 // connect is the source that hands the queue over.
@@ -72,6 +81,8 @@ func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wak
 		return err
 	}
 	c.wake = waker.Wake
+	reread := c.reread
+	waker.reread.Store(&reread)
 	c.watches = watches{controller: built, cache: mgr.GetCache(), begun: map[string]struct{}{}}
 	return nil
 }
