@@ -5,6 +5,7 @@ package gpu
 
 import (
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -206,12 +207,18 @@ func entryName(key string, i int, kind Kind) string {
 
 func parseKinds(key string, text []byte) ([]Kind, error) {
 	var file struct {
-		Kinds []Kind `json:"kinds"`
+		Kinds []json.RawMessage `json:"kinds"`
 	}
 	if err := yaml.UnmarshalStrict(text, &file); err != nil {
 		return nil, fmt.Errorf("%s: read the kinds: %w", key, err)
 	}
-	return file.Kinds, nil
+	kinds := make([]Kind, len(file.Kinds))
+	for i, entry := range file.Kinds {
+		if err := yaml.UnmarshalStrict(entry, &kinds[i]); err != nil {
+			return nil, fmt.Errorf("%s: kinds[%d]: %w", key, i, err)
+		}
+	}
+	return kinds, nil
 }
 
 func (k *Kinds) add(key string, text []byte) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -24,11 +25,10 @@ func parse(t *testing.T, text string) *unstructured.Unstructured {
 	if err != nil {
 		t.Fatalf("%s\n%s", err, text)
 	}
-	obj := &unstructured.Unstructured{}
-	if err := obj.UnmarshalJSON(data); err != nil {
+	// As in objects of the API server, whole numbers are not floats.
+	if err := json.Unmarshal(data, &content); err != nil {
 		t.Fatalf("%s\n%s", err, text)
 	}
-	content = obj.Object
 	return &unstructured.Unstructured{Object: content}
 }
 
