@@ -93,7 +93,7 @@ func evaluate(t testing.TB, program *cel.Program, pod *corev1.Pod) bool {
 
 // randomPod returns a pod with some of what matters and some of what does not.
 func randomPod(seed uint64) *corev1.Pod {
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // The same pods every time.
+	random := rand.New(rand.NewPCG(seed, 1))
 	names := []string{
 		"cpu", "memory", "nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "nvidia.com/gpumem", "amd.com/gpu", "google.com/tpu", "google.com/x",
 		"example.com/fpga", "example.com/x", "rdma/hca", "nvidia.com", "xnvidia.com/gpu", "deviceclass.resource.kubernetes.io/gpu", "requests.nvidia.com/gpu",

@@ -42,17 +42,43 @@ func surging(g Group, surge int64, stuck bool) Group {
 	return g
 }
 
-func TestEstimate(t *testing.T) {
-	for name, tc := range map[string]struct {
-		object       string
-		hpaMin, live *int64
-		want         Estimate
-	}{
+type estimateCase struct {
+	object       string
+	hpaMin, live *int64
+	want         Estimate
+}
+
+func testEstimates(t *testing.T, cases map[string]estimateCase) {
+	t.Helper()
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := BuiltinKinds().Estimate(parse(t, tc.object), tc.hpaMin, tc.live)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("Estimate (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEstimateOfPods(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"pod":                {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}}`, want: Estimate{Groups: []Group{pods(2, 1, 1)}}},
 		"pod that succeeded": {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Succeeded}}`},
 		"pod that failed":    {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Failed}}`},
 		"pod that runs":      {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Running}}`, want: Estimate{Groups: []Group{pods(2, 1, 1)}}},
 		"config map":         {object: `{apiVersion: v1, kind: ConfigMap, data: {a: b}}`},
+		"replica set":        {object: `{apiVersion: apps/v1, kind: ReplicaSet, spec: {replicas: 3, template: {spec: {containers: GPU1}}}}`, want: Estimate{Groups: []Group{pods(1, 3, 3)}}},
+		"stateful set":       {object: `{apiVersion: apps/v1, kind: StatefulSet, spec: {template: {spec: {containers: GPU4}}}}`, want: Estimate{Groups: []Group{pods(4, 1, 1)}}},
+		"daemon set": {
+			object: `{apiVersion: apps/v1, kind: DaemonSet, spec: {template: {spec: {containers: GPU1}}}}`,
+			want:   Estimate{Groups: []Group{pods(1, 0, -1)}, Unknown: "it has a pod on each node that matches"},
+		},
+		"daemon set without GPUs": {object: `{apiVersion: apps/v1, kind: DaemonSet, spec: {template: {spec: {containers: [{name: a}]}}}}`},
+	})
+}
+
+func TestEstimateOfDeployments(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"deployment, one replica, would be stuck": {
 			object: `{apiVersion: apps/v1, kind: Deployment, spec: {template: {spec: {containers: GPU8}}}}`,
 			want:   Estimate{Groups: []Group{surging(pods(8, 1, 1), 1, true)}},
@@ -96,13 +122,11 @@ func TestEstimate(t *testing.T) {
 			object: `{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 2, strategy: {type: Recreate}, template: {spec: {containers: GPU1}}}}`, live: new(int64(9)),
 			want: Estimate{Groups: []Group{pods(1, 2, 2)}},
 		},
-		"replica set":  {object: `{apiVersion: apps/v1, kind: ReplicaSet, spec: {replicas: 3, template: {spec: {containers: GPU1}}}}`, want: Estimate{Groups: []Group{pods(1, 3, 3)}}},
-		"stateful set": {object: `{apiVersion: apps/v1, kind: StatefulSet, spec: {template: {spec: {containers: GPU4}}}}`, want: Estimate{Groups: []Group{pods(4, 1, 1)}}},
-		"daemon set": {
-			object: `{apiVersion: apps/v1, kind: DaemonSet, spec: {template: {spec: {containers: GPU1}}}}`,
-			want:   Estimate{Groups: []Group{pods(1, 0, -1)}, Unknown: "it has a pod on each node that matches"},
-		},
-		"daemon set without GPUs": {object: `{apiVersion: apps/v1, kind: DaemonSet, spec: {template: {spec: {containers: [{name: a}]}}}}`},
+	})
+}
+
+func TestEstimateOfJobs(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"job": {
 			object: `{apiVersion: batch/v1, kind: Job, spec: {parallelism: 8, completions: 3, template: {spec: {containers: GPU1}}}}`,
 			want:   Estimate{Groups: []Group{pods(1, 3, 3)}},
@@ -123,6 +147,11 @@ func TestEstimate(t *testing.T) {
 			want:   Estimate{Groups: []Group{pods(1, 1, 1)}},
 		},
 		"cron job that is suspended": {object: `{apiVersion: batch/v1, kind: CronJob, spec: {suspend: true, jobTemplate: {spec: {template: {spec: {containers: GPU1}}}}}}`},
+	})
+}
+
+func TestEstimateOfSets(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"job set": {
 			object: `{apiVersion: jobset.x-k8s.io/v1alpha2, kind: JobSet, spec: {replicatedJobs: [
 				{name: driver, template: {spec: {template: {spec: {containers: [{name: a}]}}}}},
@@ -143,6 +172,11 @@ func TestEstimate(t *testing.T) {
 			object: `{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, spec: {leaderWorkerTemplate: {workerTemplate: {spec: {containers: GPU8}}}}}`,
 			want:   Estimate{Groups: []Group{pods(8, 1, 1)}},
 		},
+	})
+}
+
+func TestEstimateOfRay(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"ray cluster": {
 			object: `{apiVersion: ray.io/v1, kind: RayCluster, spec: {headGroupSpec: {template: {spec: {containers: GPU1}}}, workerGroupSpecs: [
 				{replicas: 2, minReplicas: 3, maxReplicas: 9, numOfHosts: 4, template: {spec: {containers: GPU8}}},
@@ -173,6 +207,11 @@ func TestEstimate(t *testing.T) {
 			object: `{apiVersion: ray.io/v1, kind: RayService, spec: {upgradeStrategy: {type: None}, rayClusterConfig: {headGroupSpec: {template: {spec: {containers: GPU1}}}}}}`,
 			want:   Estimate{Groups: []Group{pods(1, 1, 1)}},
 		},
+	})
+}
+
+func TestEstimateOfKubeflow(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"pytorch job": {
 			object: `{apiVersion: kubeflow.org/v1, kind: PyTorchJob, spec: {pytorchReplicaSpecs: {Worker: {replicas: 3, template: {spec: {containers: GPU8}}}, Master: {template: {spec: {containers: GPU1}}}}}}`,
 			want:   Estimate{Groups: []Group{pods(1, 1, 1), pods(8, 3, 3)}},
@@ -188,6 +227,12 @@ func TestEstimate(t *testing.T) {
 		"jax job":                       {object: `{apiVersion: kubeflow.org/v1, kind: JAXJob, spec: {jaxReplicaSpecs: {Worker: {replicas: 2, template: {spec: {containers: GPU1}}}}}}`, want: Estimate{Groups: []Group{pods(1, 2, 2)}}},
 		"mpi job v2beta1":               {object: `{apiVersion: kubeflow.org/v2beta1, kind: MPIJob, spec: {mpiReplicaSpecs: {Launcher: {template: {spec: {containers: [{name: a}]}}}, Worker: {replicas: 2, template: {spec: {containers: GPU1}}}}}}`, want: Estimate{Groups: []Group{pods(1, 2, 2)}}},
 		"mpi job v1":                    {object: `{apiVersion: kubeflow.org/v1, kind: MPIJob, spec: {mpiReplicaSpecs: {Worker: {replicas: 2, template: {spec: {containers: GPU1}}}}}}`, want: Estimate{Groups: []Group{pods(1, 2, 2)}}},
+		"train job":                     {object: `{apiVersion: trainer.kubeflow.org/v1alpha1, kind: TrainJob, spec: {}}`, want: Estimate{Unknown: "its pods come from the training runtime that it refers to"}},
+	})
+}
+
+func TestEstimateOfKServe(t *testing.T) {
+	testEstimates(t, map[string]estimateCase{
 		"inference service with a model": {
 			object: `{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, spec: {predictor: {minReplicas: 2, maxReplicas: 5, model: {resources: {limits: {nvidia.com/gpu: "1"}}}}}}`,
 			want:   Estimate{Groups: []Group{surging(pods(1, 2, 5), 2, true)}},
@@ -207,13 +252,5 @@ func TestEstimate(t *testing.T) {
 		"inference service that is stopped": {
 			object: `{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, metadata: {annotations: {serving.kserve.io/stop: "true"}}, spec: {predictor: {containers: GPU2}}}`,
 		},
-		"train job": {object: `{apiVersion: trainer.kubeflow.org/v1alpha1, kind: TrainJob, spec: {}}`, want: Estimate{Unknown: "its pods come from the training runtime that it refers to"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := BuiltinKinds().Estimate(parse(t, tc.object), tc.hpaMin, tc.live)
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("Estimate (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }
