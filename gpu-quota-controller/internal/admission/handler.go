@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/holdings"
@@ -124,6 +125,8 @@ func (h *Handler) review(ctx context.Context, request *request) verdict {
 	}
 	route, owned, err := h.Router.Owner(ctx, request.Namespace)
 	switch {
+	case apierrors.IsNotFound(err):
+		return invalid("there is no namespace " + request.Namespace)
 	case err != nil:
 		return retry(err.Error())
 	case !owned && h.DenyUnselected:

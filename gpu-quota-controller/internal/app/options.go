@@ -6,6 +6,8 @@
 package app
 
 import (
+	"errors"
+
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
@@ -17,6 +19,8 @@ import (
 type Options struct {
 	app.Options
 
+	Webhook WebhookOptions
+
 	// Config overrides the kubeconfig of the environment, and Logger the
 	// logger of the flags. Nil: as the environment and the flags say.
 	Config *rest.Config
@@ -26,4 +30,10 @@ type Options struct {
 // Bind defines the flags.
 func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Options.Bind(fs, 4)
+	o.Webhook.Bind(fs)
+}
+
+// Validate reports every setting that cannot work.
+func (o *Options) Validate() error {
+	return errors.Join(o.Options.Validate(), o.Webhook.Validate())
 }

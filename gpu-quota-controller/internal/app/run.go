@@ -29,6 +29,9 @@ func Scheme() *runtime.Scheme {
 
 // Run runs the controller until ctx ends.
 func Run(ctx context.Context, o *Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
 	a, err := app.New(app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),

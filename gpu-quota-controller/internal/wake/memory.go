@@ -27,6 +27,8 @@ const (
 	// inFlight is how long an owner that was woken is given to make its pods
 	// before others are woken for the same room.
 	inFlight = 2 * time.Second
+	// again is the time between being woken and being woken again.
+	again = time.Second
 )
 
 // resources are the kinds that are woken, by their controllers' kind.
@@ -49,6 +51,9 @@ type entry struct {
 	first, last time.Time
 	// woken is when it was woken last; zero: it was denied since.
 	woken time.Time
+	// notBefore is when it may be woken again. Should waking it be in vain for
+	// a reason that is not seen here, it is not woken over and over.
+	notBefore time.Time
 }
 
 // memory is who was denied, by the UID of the controller.
@@ -86,6 +91,7 @@ func (m *memory) of(root string, now time.Time) (waiting, woken []entry) {
 		case e.root != root:
 		case !e.woken.IsZero():
 			woken = append(woken, *e)
+		case now.Before(e.notBefore):
 		default:
 			waiting = append(waiting, *e)
 		}
@@ -100,7 +106,7 @@ func (m *memory) wake(owners []entry, now time.Time) {
 	defer m.mu.Unlock()
 	for i := range owners {
 		if e := m.entries[owners[i].owner.UID]; e != nil && e.last.Equal(owners[i].last) {
-			e.woken = now
+			e.woken, e.notBefore = now, now.Add(again)
 		}
 	}
 }

@@ -34,6 +34,9 @@ const (
 	// attention is how long a ledger is looked at after that: the leader has to
 	// count first.
 	attention = 5 * time.Second
+	// second is how long it is looked at after a denial, since room may have
+	// been made while that was decided.
+	second = time.Second + 100*time.Millisecond
 	// idlePause is the time between two looks at the ledger of a tree in which
 	// somebody waits, for room that no pod made by its end.
 	idlePause = 10 * time.Second
@@ -106,26 +109,45 @@ func (w *Waker) Collect(ch chan<- prometheus.Metric) {
 func (w *Waker) Add(root string, claim ledger.Claim, controller holdings.Owner) {
 	if _, can := resources()[controller.GroupKind()]; can && controller.UID != "" {
 		w.memory.add(root, claim, controller, time.Now())
-		// The room may have been made between the decision and now.
-		w.Look(root)
+		w.attend(root, second)
 	}
 }
 
 // Look has the ledger of a tree looked at for some seconds: there may be room.
 // It does not block.
 func (w *Waker) Look(root string) {
+	if root != "" {
+		w.attend(root, attention)
+	}
+}
+
+func (w *Waker) attend(root string, long time.Duration) {
 	w.mu.Lock()
 	now := time.Now()
-	if h := w.hot[root]; h == nil || h.pause > shortPause {
-		w.hot[root] = &watchfulness{next: now.Add(shortPause / 2), until: now.Add(attention), pause: shortPause}
-	} else {
-		h.until = now.Add(attention)
+	h := w.hot[root]
+	switch {
+	case h == nil:
+		h = &watchfulness{next: now.Add(shortPause), pause: shortPause}
+		w.hot[root] = h
+	case long == attention:
+		// More often again.
+		h.next, h.pause = earlier(h.next, now.Add(shortPause)), shortPause
+	}
+	if until := now.Add(long); until.After(h.until) {
+		h.until = until
 	}
 	w.mu.Unlock()
 	select {
 	case w.kick <- struct{}{}:
 	default:
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // LookAtAll is Look for every tree in which somebody waits.
