@@ -156,8 +156,8 @@ func (c *Client) put(ctx context.Context, r Request) (hash string, verdict Verdi
 			return "", Verdict{}, getErr
 		default:
 			found := read(live)
-			if found.hash == hash || found.request.Covers(r) {
-				return found.hash, found.verdict, nil
+			if found.Hash == hash || found.Fault == nil && found.Request.Covers(r) {
+				return found.Hash, found.Verdict, nil
 			}
 			err = c.replace(ctx, live, data, hash)
 		}

@@ -5,7 +5,6 @@ package gate
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 
 	"github.com/go-logr/logr"
@@ -20,26 +19,11 @@ import (
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
-// found is what a ConfigMap says.
-type found struct {
-	hash    string
-	request Request
-	verdict Verdict
-}
-
 // read reads a ConfigMap. What cannot be read is as if it were not there: the
 // applier writes its request anew, and the leader its verdict.
-func read(obj *unstructured.Unstructured) found {
-	var f found
+func read(obj *unstructured.Unstructured) Posted {
 	data, _, _ := unstructured.NestedStringMap(obj.Object, "data")
-	f.hash = data[hashKey]
-	if request, err := Decode([]byte(data[requestKey])); err == nil {
-		f.request = request
-	}
-	if text := data[verdictKey]; text != "" && json.Unmarshal([]byte(text), &f.verdict) != nil {
-		f.verdict = Verdict{}
-	}
-	return f
+	return Parse(data)
 }
 
 // verdicts keeps the last verdict of each request, and tells of others.
@@ -188,10 +172,10 @@ func (v *verdicts) Resync() error { return nil }
 
 func (v *verdicts) put(live *unstructured.Unstructured) {
 	f := read(live)
-	text, _, _ := unstructured.NestedString(live.Object, "data", verdictKey)
+	text, _, _ := unstructured.NestedString(live.Object, "data", VerdictKey)
 	after := posted{
-		kind: f.request.Kind, owner: types.NamespacedName{Namespace: f.request.Namespace, Name: f.request.Name},
-		hash: f.hash, verdict: f.verdict, text: text,
+		kind: f.Request.Kind, owner: types.NamespacedName{Namespace: f.Request.Namespace, Name: f.Request.Name},
+		hash: f.Hash, verdict: f.Verdict, text: text,
 	}
 	v.mu.Lock()
 	before := v.known[live.GetName()]

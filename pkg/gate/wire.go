@@ -32,7 +32,9 @@ const (
 	requestKey = "request"
 	hashKey    = "hash"
 	removedKey = "removed"
-	verdictKey = "verdict"
+
+	// VerdictKey is the key of the verdict.
+	VerdictKey = "verdict"
 )
 
 // MaxBytes is how large an encoded request may be.
@@ -156,4 +158,25 @@ func Decode(data []byte) (Request, error) {
 		seen[o.Key] = struct{}{}
 	}
 	return r, nil
+}
+
+// Posted is what the data of a ConfigMap say.
+type Posted struct {
+	Hash    string
+	Request Request
+	// Verdict that is there, be it about this request or an earlier one; empty
+	// if it cannot be read.
+	Verdict Verdict
+	// Fault is why the request cannot be read.
+	Fault error
+}
+
+// Parse reads the data of a ConfigMap.
+func Parse(data map[string]string) Posted {
+	p := Posted{Hash: data[hashKey]}
+	p.Request, p.Fault = Decode([]byte(data[requestKey]))
+	if text := data[VerdictKey]; text == "" || json.Unmarshal([]byte(text), &p.Verdict) != nil {
+		p.Verdict = Verdict{}
+	}
+	return p
 }
