@@ -104,16 +104,17 @@ func (l *lab) shape(pod *unstructured.Unstructured) Shape {
 // templates are pod templates with all that has a rule.
 func templates() map[string]string {
 	return map[string]string{
-		"limits":    `{spec: {restartPolicy: Always, containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 2}}}, {name: b, image: i, resources: {limits: {nvidia.com/gpu: 1, cpu: 1}}}]}}`,
-		"both":      `{spec: {containers: [{name: a, image: i, resources: {requests: {nvidia.com/gpu: 2}, limits: {nvidia.com/gpu: 2}}}]}}`,
-		"init":      `{spec: {initContainers: [{name: i, image: i, resources: {limits: {nvidia.com/gpu: 4}}}], containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}`,
-		"sidecars":  `{spec: {initContainers: [{name: s, image: i, restartPolicy: Always, resources: {limits: {nvidia.com/gpu: 1}}}, {name: i, image: i, resources: {limits: {nvidia.com/gpu: 4}}}], containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 2}}}]}}`,
-		"pinned":    `{spec: {nodeSelector: {product: H100}, affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [b, a]}, {key: x, operator: Exists}]}]}}}, containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}`,
-		"slices":    `{spec: {containers: [{name: a, image: i, resources: {limits: {nvidia.com/mig-1g.5gb: "3", amd.com/gpu: 1}}}]}}`,
-		"fraction":  `{metadata: {annotations: {gpu-fraction: "0.25", gpu-fraction-num-devices: "2"}}, spec: {containers: [{name: a, image: i}]}}`,
-		"claims":    `{spec: {resourceClaims: [{name: c, resourceClaimTemplateName: t}], containers: [{name: a, image: i, resources: {claims: [{name: c}]}}]}}`,
-		"pod level": `{spec: {resources: {limits: {cpu: 2, memory: 1Gi}}, containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}`,
-		"nothing":   `{spec: {containers: [{name: a, image: i, resources: {limits: {cpu: 1}}}]}}`,
+		"limits":      `{spec: {restartPolicy: Always, containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 2}}}, {name: b, image: i, resources: {limits: {nvidia.com/gpu: 1, cpu: 1}}}]}}`,
+		"both":        `{spec: {containers: [{name: a, image: i, resources: {requests: {nvidia.com/gpu: 2}, limits: {nvidia.com/gpu: 2}}}]}}`,
+		"init":        `{spec: {initContainers: [{name: i, image: i, resources: {limits: {nvidia.com/gpu: 4}}}], containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}`,
+		"sidecars":    `{spec: {initContainers: [{name: s, image: i, restartPolicy: Always, resources: {limits: {nvidia.com/gpu: 1}}}, {name: i, image: i, resources: {limits: {nvidia.com/gpu: 4}}}], containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 2}}}]}}`,
+		"pinned":      `{spec: {nodeSelector: {product: H100}, affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [b, a]}, {key: x, operator: Exists}]}]}}}, containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}`,
+		"slices":      `{spec: {containers: [{name: a, image: i, resources: {limits: {nvidia.com/mig-1g.5gb: "3", amd.com/gpu: 1}}}]}}`,
+		"fraction":    `{metadata: {annotations: {gpu-fraction: "0.25", gpu-fraction-num-devices: "2"}}, spec: {containers: [{name: a, image: i}]}}`,
+		"claims":      `{spec: {resourceClaims: [{name: c, resourceClaimTemplateName: t}], containers: [{name: a, image: i, resources: {claims: [{name: c}]}}]}}`,
+		"pod level":   `{spec: {resources: {limits: {cpu: 2, memory: 1Gi}}, containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}`,
+		"thousandths": `{spec: {containers: [{name: a, image: i, resources: {limits: {nvidia.com/gpu: 2000m}}}]}}`,
+		"nothing":     `{spec: {containers: [{name: a, image: i, resources: {limits: {cpu: 1}}}]}}`,
 	}
 }
 

@@ -130,7 +130,6 @@ func TestCharge(t *testing.T) {
 // never less than at the node, whatever node that is.
 func TestChargeBeforeBindingCovers(t *testing.T) {
 	products, shared := []string{"", "H100", "A100", "T4"}, []string{"", "4", "no"}
-	c := catalogue(t, models)
 	pinned := func(values []string, mask int) []string {
 		var kept []string
 		for i, value := range values[1:] {
@@ -152,7 +151,6 @@ func TestChargeBeforeBindingCovers(t *testing.T) {
 		if len(pin) > 0 {
 			shape.Pins = []map[string][]string{pin}
 		}
-		before := c.Charge(shape, nil)
 		for _, product := range products {
 			for _, share := range shared {
 				node := map[string]string{}
@@ -162,10 +160,20 @@ func TestChargeBeforeBindingCovers(t *testing.T) {
 				if share != "" {
 					node["shared"] = share
 				}
-				if allows(pin, node) && !before.Covers(c.Charge(shape, node)) {
-					t.Errorf("pinned to %v: %v before, %v at %v", pin, before, c.Charge(shape, node), node)
+				if allows(pin, node) {
+					covered(t, shape, node)
 				}
 			}
+		}
+	}
+}
+
+func covered(t *testing.T, shape Shape, node map[string]string) {
+	t.Helper()
+	for _, declared := range []string{models, labelled, sizes, `[]`} {
+		c := catalogue(t, declared)
+		if before, at := c.Charge(shape, nil), c.Charge(shape, node); !before.Covers(at) {
+			t.Errorf("pinned to %v: %v before, %v at %v, of %s", shape.Pins, before, at, node, declared)
 		}
 	}
 }

@@ -37,6 +37,29 @@ func TestBuiltinKinds(t *testing.T) {
 	}
 }
 
+// TestKindsThatAreMeant: each kind of ML platforms that has pods is counted, or
+// says why not.
+func TestKindsThatAreMeant(t *testing.T) {
+	for kind, known := range map[string]bool{
+		"Pod": true, "ReplicationController": true, "Deployment.apps": true, "ReplicaSet.apps": true, "StatefulSet.apps": true, "DaemonSet.apps": true,
+		"Job.batch": true, "CronJob.batch": true, "JobSet.jobset.x-k8s.io": true, "LeaderWorkerSet.leaderworkerset.x-k8s.io": true,
+		"RayCluster.ray.io": true, "RayJob.ray.io": true, "RayService.ray.io": true,
+		"PyTorchJob.kubeflow.org": true, "TFJob.kubeflow.org": true, "XGBoostJob.kubeflow.org": true, "PaddleJob.kubeflow.org": true, "JAXJob.kubeflow.org": true,
+		"MPIJob.kubeflow.org": true, "InferenceService.serving.kserve.io": true,
+		"TrainJob.trainer.kubeflow.org": false, "LLMInferenceService.serving.kserve.io": false, "Job.batch.volcano.sh": false, "Workflow.argoproj.io": false,
+		"CronWorkflow.argoproj.io": false, "Rollout.argoproj.io": false, "SparkApplication.sparkoperator.k8s.io": false, "Notebook.kubeflow.org": false,
+		"NIMService.apps.nvidia.com": false, "DynamoGraphDeployment.nvidia.com": false, "Workspace.kaito.sh": false, "InferenceSet.kaito.sh": false,
+		"Service.serving.knative.dev": false, "AppWrapper.workload.codeflare.dev": false, "ScaledJob.keda.sh": false,
+		"ResourceClaim.resource.k8s.io": false, "ResourceClaimTemplate.resource.k8s.io": false,
+	} {
+		gk := schema.ParseGroupKind(kind)
+		found := BuiltinKinds().byKind[gk]
+		if found == nil || (found.unknown == "") != known {
+			t.Errorf("%s: got %+v, want it known: %t", kind, found, known)
+		}
+	}
+}
+
 func TestKindsOfUsers(t *testing.T) {
 	kinds, err := BuiltinKinds().With(map[string]string{"volcano.yaml": volcano})
 	if err != nil {

@@ -62,13 +62,18 @@ func testEstimates(t *testing.T, cases map[string]estimateCase) {
 
 func TestEstimateOfPods(t *testing.T) {
 	testEstimates(t, map[string]estimateCase{
-		"pod":                {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}}`, want: Estimate{Groups: []Group{pods(2, 1, 1)}}},
-		"pod that succeeded": {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Succeeded}}`},
-		"pod that failed":    {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Failed}}`},
-		"pod that runs":      {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Running}}`, want: Estimate{Groups: []Group{pods(2, 1, 1)}}},
-		"config map":         {object: `{apiVersion: v1, kind: ConfigMap, data: {a: b}}`},
-		"replica set":        {object: `{apiVersion: apps/v1, kind: ReplicaSet, spec: {replicas: 3, template: {spec: {containers: GPU1}}}}`, want: Estimate{Groups: []Group{pods(1, 3, 3)}}},
-		"stateful set":       {object: `{apiVersion: apps/v1, kind: StatefulSet, spec: {template: {spec: {containers: GPU4}}}}`, want: Estimate{Groups: []Group{pods(4, 1, 1)}}},
+		"pod":                    {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}}`, want: Estimate{Groups: []Group{pods(2, 1, 1)}}},
+		"pod that succeeded":     {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Succeeded}}`},
+		"pod that failed":        {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Failed}}`},
+		"pod that runs":          {object: `{apiVersion: v1, kind: Pod, spec: {containers: GPU2}, status: {phase: Running}}`, want: Estimate{Groups: []Group{pods(2, 1, 1)}}},
+		"config map":             {object: `{apiVersion: v1, kind: ConfigMap, data: {a: b}}`},
+		"replica set":            {object: `{apiVersion: apps/v1, kind: ReplicaSet, spec: {replicas: 3, template: {spec: {containers: GPU1}}}}`, want: Estimate{Groups: []Group{pods(1, 3, 3)}}},
+		"stateful set":           {object: `{apiVersion: apps/v1, kind: StatefulSet, spec: {template: {spec: {containers: GPU4}}}}`, want: Estimate{Groups: []Group{pods(4, 1, 1)}}},
+		"replication controller": {object: `{apiVersion: v1, kind: ReplicationController, spec: {replicas: 2, template: {spec: {containers: GPU1}}}}`, want: Estimate{Groups: []Group{pods(1, 2, 2)}}},
+		"stateful set with an autoscaler": {
+			object: `{apiVersion: apps/v1, kind: StatefulSet, spec: {replicas: 7, template: {spec: {containers: GPU4}}}}`, hpaMin: new(int64(2)), live: new(int64(0)),
+			want: Estimate{Groups: []Group{pods(4, 2, -1)}},
+		},
 		"daemon set": {
 			object: `{apiVersion: apps/v1, kind: DaemonSet, spec: {template: {spec: {containers: GPU1}}}}`,
 			want:   Estimate{Groups: []Group{pods(1, 0, -1)}, Unknown: "it has a pod on each node that matches"},
@@ -146,6 +151,10 @@ func TestEstimateOfJobs(t *testing.T) {
 			object: `{apiVersion: batch/v1, kind: CronJob, spec: {concurrencyPolicy: Forbid, jobTemplate: {spec: {template: {spec: {containers: GPU1}}}}}}`,
 			want:   Estimate{Groups: []Group{pods(1, 1, 1)}},
 		},
+		"cron job, autoscalers do not set its pods": {
+			object: `{apiVersion: batch/v1, kind: CronJob, spec: {concurrencyPolicy: Replace, jobTemplate: {spec: {template: {spec: {containers: GPU1}}}}}}`, hpaMin: new(int64(5)),
+			want: Estimate{Groups: []Group{pods(1, 1, 1)}},
+		},
 		"cron job that is suspended": {object: `{apiVersion: batch/v1, kind: CronJob, spec: {suspend: true, jobTemplate: {spec: {template: {spec: {containers: GPU1}}}}}}`},
 	})
 }
@@ -167,6 +176,10 @@ func TestEstimateOfSets(t *testing.T) {
 			object: `{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, spec: {replicas: 3, rolloutStrategy: {rollingUpdateConfiguration: {maxSurge: 2, maxUnavailable: 0}},
 				leaderWorkerTemplate: {size: 4, workerTemplate: {spec: {containers: GPU8}}}}}`,
 			want: Estimate{Groups: []Group{surging(pods(8, 3, 3), 2, true), surging(pods(8, 9, 9), 6, true)}},
+		},
+		"groups with an autoscaler": {
+			object: `{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, spec: {leaderWorkerTemplate: {size: 3, workerTemplate: {spec: {containers: GPU1}}}}}`, hpaMin: new(int64(2)),
+			want: Estimate{Groups: []Group{pods(1, 2, -1), pods(1, 4, -1)}},
 		},
 		"groups of one": {
 			object: `{apiVersion: leaderworkerset.x-k8s.io/v1, kind: LeaderWorkerSet, spec: {leaderWorkerTemplate: {workerTemplate: {spec: {containers: GPU8}}}}}`,

@@ -135,13 +135,15 @@ func containerResources(what string, requests, limits corev1.ResourceList) (Amou
 
 // whole is the number that a quantity of a device is.
 func whole(quantity resource.Quantity) (int64, error) {
-	n, exact := quantity.AsInt64()
 	switch {
 	case quantity.Sign() < 0:
 		return 0, errors.New("the quantity is negative; devices are counted from 0")
 	case quantity.CmpInt64(maxPerContainer) > 0:
 		return 0, fmt.Errorf("the quantity is more than %d, which no node has", maxPerContainer)
-	case !exact || resource.NewQuantity(n, resource.DecimalSI).Cmp(quantity) != 0:
+	}
+	// It is rounded up.
+	n := quantity.Value()
+	if quantity.CmpInt64(n) != 0 {
 		return 0, fmt.Errorf("%s is not a whole number; devices are asked for by the piece", quantity.String())
 	}
 	return n, nil

@@ -51,6 +51,8 @@ func TestPodShape(t *testing.T) {
 		},
 		"overhead":                    {`{spec: {overhead: {cpu: 1, nvidia.com/gpu: 1}, containers: [{name: a, resources: {limits: {nvidia.com/gpu: 2}}}]}}`, gpus(3)},
 		"pod-level resources are not": {`{spec: {resources: {limits: {cpu: 4}}, containers: [{name: a}]}}`, Shape{}},
+		"thousandths":                 {`{spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu: 2000m}}}, {name: b, resources: {limits: {nvidia.com/gpu: "1.0"}}}]}}`, gpus(3)},
+		"binary and decimal units":    {`{spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu: 1Ki}}}, {name: b, resources: {limits: {nvidia.com/gpu: 1k}}}]}}`, gpus(2024)},
 		"zero":                        {`{spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu: 0}}}]}}`, Shape{}},
 		"shares do not count": {
 			`{spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu: 1, nvidia.com/gpumem: 3000, nvidia.com/gpucores: 30, hygon.com/dcumem: 100, iluvatar.ai/MR-V100.vMem: 4}}}]}}`, gpus(1),
