@@ -21,7 +21,7 @@ const (
 
 	// admitBytes is how large an admission may make a record. The rest is for the
 	// leader, whose counts have to fit whatever was admitted.
-	admitBytes = MaxBytes - 4<<10
+	admitBytes = MaxBytes - 2<<10
 	// format is the version of the encoding.
 	format = 1
 )

@@ -64,9 +64,11 @@ func (r *Record) carry(g Grant) Grant {
 }
 
 // Land ends what was promised to objects of a grant, because their pods exist,
-// or they finished, are gone, or had their time: from now on they are charged
-// for what their pods hold and have reserved, as everybody is. A grant without
-// objects is gone. Keys and owners that are unknown are no error.
+// or they finished, are gone, or had their time: their envelopes fall to what
+// their pods hold and have reserved. One that holds more than it was promised,
+// as while it shrinks, stays in the grant, since others in it wait for that. A
+// grant that has nothing left to promise is gone. Keys and owners that are
+// unknown are no error.
 func (r *Record) Land(term int64, owner types.UID, keys ...string) error {
 	if err := r.Lead(term); err != nil {
 		return err
@@ -89,10 +91,37 @@ func (r *Record) land(owner types.UID, keys []string) {
 	if g == nil || len(keys) == 0 {
 		return
 	}
-	g.Objects = slices.DeleteFunc(g.Objects, func(o GrantObject) bool { return slices.Contains(keys, o.Key) })
-	if len(g.Objects) == 0 {
+	promising := false
+	g.Objects = slices.DeleteFunc(g.Objects, func(o GrantObject) bool {
+		taken := o.Held.Add(r.drawn(owner, &o))
+		landed := slices.Contains(keys, o.Key)
+		promising = promising || !landed && !taken.Covers(o.Envelope)
+		return landed && o.Envelope.Covers(taken)
+	})
+	for i := range g.Objects {
+		if o := &g.Objects[i]; slices.Contains(keys, o.Key) {
+			taken := o.Held.Add(r.drawn(owner, o))
+			o.Envelope = o.Envelope.Sub(o.Envelope.Sub(taken))
+		}
+	}
+	if !promising {
 		r.Grants = slices.DeleteFunc(r.Grants, func(g Grant) bool { return g.Owner == owner })
 	}
+}
+
+// drawn is what open reservations draw on an object of a grant, each name once.
+func (r *Record) drawn(owner types.UID, o *GrantObject) gpu.Amounts {
+	names := map[podName]gpu.Amounts{}
+	var sum gpu.Amounts
+	for i := range r.Reservations {
+		if res := &r.Reservations[i]; res.Grant == owner && res.Object == o.Key && res.Quota == o.Quota {
+			names[nameOf(res)] = names[nameOf(res)].Max(res.Amounts)
+		}
+	}
+	for _, amounts := range names {
+		sum = sum.Add(amounts)
+	}
+	return sum
 }
 
 // Outstanding is what the grant of an owner still promises beyond what its pods

@@ -19,8 +19,10 @@ type keeper struct {
 	store *Store
 	root  string
 	// turn is held by whoever reads and writes the record and what is below.
-	turn    chan struct{}
-	pace    pacer
+	turn chan struct{}
+	pace pacer
+	// updated is when Update wrote last.
+	updated time.Time
 	seen    latest
 	cached  *snapshot
 	trusted bool

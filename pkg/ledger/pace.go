@@ -7,8 +7,8 @@ import "time"
 
 const (
 	// paceRate and paceBurst bound the writes of one record: no second has more
-	// than their sum, which stays below 20.
-	paceRate  = 15
+	// than their sum, which is 20.
+	paceRate  = 16
 	paceBurst = 4
 )
 

@@ -39,7 +39,7 @@ type Quota struct {
 	// Parent is charged for all that this quota is charged for.
 	Parent string `json:"parent,omitempty"`
 	// Generation of the spec that this was made from.
-	Generation int64 `json:"generation,omitempty"`
+	Generation int64 `json:"gen,omitempty"`
 	// Hard are the limits by class. A class that is absent is unlimited; 0 allows none.
 	Hard gpu.Amounts `json:"hard,omitempty"`
 	// Admission is how limits hold for pods. Empty is Enforce.
@@ -74,10 +74,10 @@ func (q Quota) mode(set quotav1.Enforcement) quotav1.Enforcement {
 // has shown that there is none.
 type Reservation struct {
 	Pod       types.UID   `json:"pod"`
-	Namespace string      `json:"namespace"`
+	Namespace string      `json:"ns"`
 	Name      string      `json:"name"`
 	Quota     string      `json:"quota"`
-	Amounts   gpu.Amounts `json:"amounts"`
+	Amounts   gpu.Amounts `json:"gpus"`
 	// Grant is the owner of the grant that the pod draws on, Object the key in it.
 	Grant  types.UID `json:"grant,omitempty"`
 	Object string    `json:"object,omitempty"`
@@ -89,9 +89,9 @@ type Reservation struct {
 type Slot struct {
 	// Owner is the controller of the pods, or the Deployment of its ReplicaSet.
 	Owner     types.UID   `json:"owner"`
-	Namespace string      `json:"namespace"`
+	Namespace string      `json:"ns"`
 	Quota     string      `json:"quota"`
-	Amounts   gpu.Amounts `json:"amounts"`
+	Amounts   gpu.Amounts `json:"gpus"`
 }
 
 // Grant is what a revision of a Kustomization or HelmRelease was promised.
@@ -99,7 +99,7 @@ type Grant struct {
 	// Owner is the UID of the Kustomization or HelmRelease.
 	Owner     types.UID `json:"owner"`
 	Kind      string    `json:"kind"`
-	Namespace string    `json:"namespace"`
+	Namespace string    `json:"ns"`
 	Name      string    `json:"name"`
 	Revision  string    `json:"revision,omitempty"`
 	// Hash of the request that was granted.

@@ -15,8 +15,13 @@ import (
 
 const uncounted = "the ledger is new"
 
-// update is Store.Update. Unlike claims it does not add to the pace of the
-// writes: a count makes room, so it goes first.
+// updateInterval is how often Update may write if others want to write as well.
+// A leader that counts whenever something changes would else take all writes
+// that there are, and nothing new could be admitted.
+const updateInterval = 200 * time.Millisecond
+
+// update is Store.Update. Unlike claims it does not wait longer than the pace
+// asks for: a count makes room, so it goes first.
 func (k *keeper) update(ctx context.Context, change func(*Record) error) error {
 	var failed error
 	for failures := 0; ; {
@@ -25,7 +30,7 @@ func (k *keeper) update(ctx context.Context, change func(*Record) error) error {
 		case <-ctx.Done():
 			return k.late(failed)
 		}
-		pause := k.pace.wait(time.Now())
+		pause := k.mayUpdate(time.Now())
 		if pause == 0 {
 			done, err := k.change(ctx, change)
 			<-k.turn
@@ -41,6 +46,15 @@ func (k *keeper) update(ctx context.Context, change func(*Record) error) error {
 			return k.late(failed)
 		}
 	}
+}
+
+// mayUpdate is how long it is until Update may write, 0 for now.
+func (k *keeper) mayUpdate(now time.Time) time.Duration {
+	pause := k.pace.wait(now)
+	if passed := now.Sub(k.updated); k.pace.left < 2 && passed < updateInterval {
+		pause = max(pause, updateInterval-passed)
+	}
+	return pause
 }
 
 // late is the error of an update whose time is up.
@@ -78,6 +92,7 @@ func (k *keeper) finish(ctx context.Context, from *snapshot, next *Record, faile
 	if err := k.commit(ctx, from, next, 0); err != nil {
 		return false, err
 	}
+	k.updated = time.Now()
 	return true, failed
 }
 
