@@ -34,6 +34,8 @@ type Pod struct {
 	Phase Phase
 
 	shape *sharedShape
+	// number of the pod in the order in which pods were first seen.
+	number int64
 }
 
 // Phase is what counts of the phase of a pod.

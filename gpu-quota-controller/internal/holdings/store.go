@@ -27,6 +27,9 @@ type Event struct {
 	Ended *Pod
 	// Began is a pod that was not known before. Nil if there is none.
 	Began *Pod
+	// All: there is a new live list of pods, or the labels of a node have
+	// changed.
+	All bool
 	// Reset: the API server was restored to an earlier state. What was known of
 	// resource versions is void, and all pods are those of a live list.
 	Reset bool
@@ -44,11 +47,14 @@ type Store struct {
 	version     string
 	lists       int64
 	nodesSynced bool
-	// gone are pods that were known and are no more, and ring the order in
+	// gone are pods that were known and are no more, and graves the order in
 	// which they are forgotten.
-	gone map[types.UID]bool
-	ring []types.UID
-	next int
+	gone   map[types.UID]bool
+	graves ring[types.UID]
+	// ended are the last pods that stopped to hold anything.
+	ended ring[*Pod]
+	// began counts the pods that were ever known.
+	began int64
 
 	listeners []func(Event)
 }
@@ -103,17 +109,45 @@ func (s *Store) Version() string {
 type Snapshot struct {
 	// Pods, terminal ones too, in any order.
 	Pods []*Pod
+	// Ended are the pods that have stopped to hold anything since the mark that
+	// was given, as they were before.
+	Ended []*Pod
 	// Version that they are of.
 	Version string
 	// Lists is what Store.Lists was.
 	Lists int64
+	// Mark is this moment.
+	Mark Mark
+}
+
+// Mark is a moment in the life of a Store. The zero Mark is its beginning.
+type Mark struct{ began, ended int64 }
+
+// Began reports whether a pod was first seen after the Mark.
+func (m Mark) Began(pod *Pod) bool { return pod.number > m.began }
+
+// Mark returns this moment.
+func (s *Store) Mark() Mark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Mark{s.began, s.ended.total}
 }
 
 // Snapshot returns the pods of the namespaces for which wanted returns true.
 func (s *Store) Snapshot(wanted func(namespace string) bool) Snapshot {
+	return s.SnapshotSince(s.Mark(), wanted)
+}
+
+// SnapshotSince is Snapshot, with what has ended since a mark.
+func (s *Store) SnapshotSince(since Mark, wanted func(namespace string) bool) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	snapshot := Snapshot{Version: s.version, Lists: s.lists}
+	snapshot := Snapshot{Version: s.version, Lists: s.lists, Mark: Mark{s.began, s.ended.total}}
+	for _, pod := range s.ended.since(since.ended) {
+		if wanted(pod.Namespace) {
+			snapshot.Ended = append(snapshot.Ended, pod)
+		}
+	}
 	for ns, pods := range s.byNS {
 		if !wanted(ns) {
 			continue
@@ -212,7 +246,6 @@ func (s store) Bookmark(version string) error {
 	s.mu.Lock()
 	s.version = version
 	s.mu.Unlock()
-	s.tell(&Event{})
 	return nil
 }
 
@@ -246,7 +279,7 @@ func (s store) Replace(list []any, version string) error {
 	}
 	s.version, s.lists = version, s.lists+1
 	s.mu.Unlock()
-	for _, event := range append(events, &Event{}) {
+	for _, event := range append(events, &Event{All: true}) {
 		s.tell(event)
 	}
 	return nil
@@ -261,6 +294,10 @@ func (s *Store) put(pod *Pod) *Event {
 	s.share(pod)
 	if before != nil {
 		s.unshare(before)
+		pod.number = before.number
+	} else {
+		s.began++
+		pod.number = s.began
 	}
 	s.pods[pod.UID] = pod
 	if s.byNS[pod.Namespace] == nil {
@@ -273,6 +310,7 @@ func (s *Store) put(pod *Pod) *Event {
 		event.Began = pod
 	case before.Phase == Holding && pod.Phase != Holding:
 		event.Ended = pod
+		s.ended.push(pod)
 	case before.Phase == pod.Phase && before.Node == pod.Node && before.Shape == pod.Shape:
 		return nil
 	}
@@ -295,21 +333,15 @@ func (s *Store) drop(uid types.UID) *Event {
 	event := &Event{Namespace: pod.Namespace}
 	if pod.Phase == Holding {
 		event.Ended = pod
+		s.ended.push(pod)
 	}
 	return event
 }
 
-// maxGone is how many pods that are gone are remembered.
-const maxGone = 16384
-
 // bury remembers that a pod is gone.
 func (s *Store) bury(uid types.UID) {
-	if len(s.ring) < maxGone {
-		s.ring = append(s.ring, uid)
-	} else {
-		delete(s.gone, s.ring[s.next])
-		s.ring[s.next] = uid
-		s.next = (s.next + 1) % maxGone
+	if forgotten, full := s.graves.push(uid); full {
+		delete(s.gone, forgotten)
 	}
 	s.gone[uid] = true
 }
@@ -359,7 +391,7 @@ func (s *Store) setNode(name string, labels map[string]string) {
 	}
 	s.mu.Unlock()
 	if !same {
-		s.tell(&Event{})
+		s.tell(&Event{All: true})
 	}
 }
 
@@ -367,7 +399,7 @@ func (s *Store) setNodesSynced() {
 	s.mu.Lock()
 	s.nodesSynced = true
 	s.mu.Unlock()
-	s.tell(&Event{})
+	s.tell(&Event{All: true})
 }
 
 // wentBack reports whether the version of now is older than the one before.

@@ -42,6 +42,8 @@ func recorded() (store, *[]string) {
 		switch {
 		case e.Reset:
 			*told = append(*told, "reset")
+		case e.All:
+			*told = append(*told, "all")
 		case e.Ended != nil:
 			*told = append(*told, "ended "+e.Ended.Name)
 		case e.Began != nil:
@@ -86,13 +88,13 @@ func TestStoreTells(t *testing.T) {
 			func(s store) []error {
 				return []error{s.Add(pod("a", "5", 1)), s.Replace([]any{pod("b", "7", 1), pod("c", "8", 0)}, "9")}
 			},
-			[]string{"began a", "began b", "ended a", "changed "},
+			[]string{"began a", "began b", "ended a", "all"},
 		},
 		"a list of an earlier time": {
 			func(s store) []error {
 				return []error{s.Add(pod("a", "5", 1)), s.Replace([]any{pod("a", "3", 1)}, "4")}
 			},
-			[]string{"began a", "reset", "changed "},
+			[]string{"began a", "reset", "all"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,10 +160,10 @@ func TestShapesAreShared(t *testing.T) {
 
 func TestGoneIsBounded(t *testing.T) {
 	s := NewStore()
-	for i := range maxGone + 10 {
+	for i := range ringSize + 10 {
 		s.bury(types.UID(fmt.Sprint(i)))
 	}
-	if len(s.gone) != maxGone || s.Gone("9") || !s.Gone("10") || !s.Gone(types.UID(fmt.Sprint(maxGone+9))) {
+	if len(s.gone) != ringSize || s.Gone("9") || !s.Gone("10") || !s.Gone(types.UID(fmt.Sprint(ringSize+9))) {
 		t.Errorf("%d are remembered, and not the last", len(s.gone))
 	}
 }
@@ -173,6 +175,16 @@ func TestSnapshot(t *testing.T) {
 	}
 	got := s.Snapshot(func(ns string) bool { return ns == "other" })
 	if len(got.Pods) != 1 || got.Pods[0].Name != "b" || got.Version != "7" || got.Lists != 1 {
+		t.Errorf("snapshot %+v", got)
+	}
+	mark := s.Mark()
+	for _, err := range []error{s.Add(pod("c", "8", 1)), s.Update(pod("a", "9", 1, phase(corev1.PodFailed))), s.Delete(pod("a", "10", 1)), s.Delete(pod("c", "11", 1)), s.Add(pod("d", "12", 1))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	got = s.SnapshotSince(mark, func(ns string) bool { return ns == "ns" })
+	if len(got.Ended) != 2 || got.Ended[0].Name != "a" || got.Ended[0].Phase != Failed || got.Ended[1].Name != "c" || !mark.Began(got.Pods[0]) || got.Mark.Began(got.Pods[0]) {
 		t.Errorf("snapshot %+v", got)
 	}
 	if ns := s.Namespaces(); !slices.Equal(ns, []string{"ns", "other"}) {

@@ -26,6 +26,8 @@ type Forest struct {
 	index    index
 	// sources are what the Forest was made of.
 	sources map[string]*quotav1.GPUQuota
+	// dependents are the quotas whose specs name another as their parent.
+	dependents map[string][]string
 }
 
 // Quota is one quota as it holds, which is not always as its spec says.
@@ -69,16 +71,22 @@ type Problem struct {
 // that may be nil. Namespaces that are excluded draw on no quota.
 func New(previous *Forest, quotas []quotav1.GPUQuota, excluded ...string) *Forest {
 	f := &Forest{
-		quotas: make(map[string]*Quota, len(quotas)), sources: make(map[string]*quotav1.GPUQuota, len(quotas)), excluded: map[string]bool{},
+		quotas: make(map[string]*Quota, len(quotas)), sources: make(map[string]*quotav1.GPUQuota, len(quotas)), excluded: map[string]bool{}, dependents: map[string][]string{},
 	}
 	for _, name := range excluded {
 		f.excluded[name] = true
 	}
 	for i := range quotas {
 		f.sources[quotas[i].Name] = &quotas[i]
+		if ref := quotas[i].Spec.ParentRef; ref != nil && ref.Name != quotas[i].Name {
+			f.dependents[ref.Name] = append(f.dependents[ref.Name], quotas[i].Name)
+		}
 		if q := compile(&quotas[i], previous.before(&quotas[i])); q != nil {
 			f.quotas[q.Name] = q
 		}
+	}
+	for _, names := range f.dependents {
+		slices.Sort(names)
 	}
 	f.connect(previous)
 	f.index = newIndex(f.byAge())
@@ -195,16 +203,7 @@ func (f *Forest) Size() int { return len(f.quotas) }
 
 // Dependents returns the names of the quotas whose specs name a quota as their
 // parent, whether that holds or not, sorted.
-func (f *Forest) Dependents(quota string) []string {
-	var names []string
-	for name, source := range f.sources {
-		if source.Spec.ParentRef != nil && source.Spec.ParentRef.Name == quota && name != quota {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
+func (f *Forest) Dependents(quota string) []string { return f.dependents[quota] }
 
 // Excluded reports whether a namespace draws on no quota because it is a
 // system's.

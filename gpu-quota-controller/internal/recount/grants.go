@@ -1,0 +1,83 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package recount
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/weir-gitops/weir/pkg/gpu"
+	"github.com/weir-gitops/weir/pkg/ledger"
+)
+
+// grantTime is how long a grant may go without a new pod before the rest of it
+// lapses.
+const grantTime = 15 * time.Minute
+
+// grants are the grants of a tree as the recount follows them.
+type grants map[types.UID]*grant
+
+// grant is one of them.
+type grant struct {
+	hash string
+	// fed is when the grant was first seen, or got its last pod.
+	fed time.Time
+	// objects are by key.
+	objects map[string]*object
+}
+
+// object is what is known of an object of a grant.
+type object struct {
+	// shrinks: it held more than its envelope when it was first seen.
+	shrinks bool
+	// seen: it was there once. ended: it is gone again, or finished.
+	seen, ended bool
+}
+
+// follow brings what is known up to the grants of the record, at a time of the
+// clock.
+func (g grants) follow(recorded []ledger.Grant, now time.Time) {
+	there := map[types.UID]bool{}
+	for i := range recorded {
+		r := &recorded[i]
+		there[r.Owner] = true
+		known := g[r.Owner]
+		if known == nil || known.hash != r.Hash {
+			known = &grant{hash: r.Hash, fed: now, objects: map[string]*object{}}
+			g[r.Owner] = known
+		}
+		for _, o := range r.Objects {
+			if known.objects[o.Key] == nil {
+				known.objects[o.Key] = &object{shrinks: !o.Envelope.Covers(o.Held)}
+			}
+		}
+	}
+	for owner := range g {
+		if !there[owner] {
+			delete(g, owner)
+		}
+	}
+}
+
+// judge says which objects of a grant have landed, given what pods of them hold,
+// and whether the grant has lapsed. One that grows has when its pods exist, one
+// that shrinks when the others are gone, and any one that ended.
+func (g *grant) judge(recorded *ledger.Grant, held map[string]gpu.Amounts, now time.Time) (landed []string, lapsed bool) {
+	lapsed = now.Sub(g.fed) >= grantTime
+	for _, o := range recorded.Objects {
+		known := g.objects[o.Key]
+		if known == nil {
+			continue
+		}
+		done := held[o.Key].Covers(o.Envelope)
+		if known.shrinks {
+			done = o.Envelope.Covers(held[o.Key])
+		}
+		if done || known.ended || lapsed {
+			landed = append(landed, o.Key)
+		}
+	}
+	return landed, lapsed && len(landed) > 0
+}
