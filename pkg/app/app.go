@@ -138,6 +138,10 @@ func newMetrics(mgr ctrl.Manager, finalizers []string) (helper.Metrics, error) {
 	return helper.NewMetrics(mgr, recorder, finalizers...), nil
 }
 
+// LeaseName is the name of the lease that the leader holds, in the namespace of
+// the controller.
+func (a *App) LeaseName() string { return a.guard.name }
+
 // Run starts the manager and returns when ctx ends. Without leader election
 // it first waits until no counterpart of this controller is alive.
 func (a *App) Run(ctx context.Context) error {

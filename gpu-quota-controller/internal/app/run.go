@@ -5,15 +5,26 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
+	"github.com/weir-gitops/weir/gpu-quota-controller/internal/holdings"
+	"github.com/weir-gitops/weir/gpu-quota-controller/internal/tree"
+	"github.com/weir-gitops/weir/gpu-quota-controller/internal/view"
 	"github.com/weir-gitops/weir/pkg/app"
+	"github.com/weir-gitops/weir/pkg/ledger"
 )
 
 const name = "gpu-quota-controller"
@@ -43,5 +54,97 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	if !app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, quotav1.GPUQuotaCRD, quotav1.GroupVersion.Version, "spec") {
+		return nil
+	}
+	p, err := newParts(a, o)
+	if err != nil {
+		return err
+	}
+	keeper, _, err := setupWebhook(a, o, p)
+	if err != nil {
+		return err
+	}
+	if err := setupRecount(a, o, p, keeper.Problem); err != nil {
+		return err
+	}
 	return a.Run(ctx)
+}
+
+// parts are what every part of the controller works with.
+type parts struct {
+	// view knows the quotas and who draws on them.
+	view *view.View
+	// watcher keeps the holdings.
+	watcher  *holdings.Watcher
+	holdings *holdings.Store
+	// walker finds out who made pods.
+	walker *holdings.Walker
+	// ledger keeps the records.
+	ledger   *ledger.Store
+	metadata metadata.Interface
+}
+
+// newParts makes what runs on every replica.
+func newParts(a *app.App, o *Options) (*parts, error) {
+	p := &parts{}
+	meta, err := metadata.NewForConfig(a.Config)
+	if err != nil {
+		return nil, fmt.Errorf("make the client for metadata: %w", err)
+	}
+	dyn, err := dynamic.NewForConfig(a.Config)
+	if err != nil {
+		return nil, fmt.Errorf("make the client for objects: %w", err)
+	}
+	core, err := corev1client.NewForConfig(a.Config)
+	if err != nil {
+		return nil, fmt.Errorf("make the client for the ledgers: %w", err)
+	}
+	if p.watcher, err = holdings.NewWatcher(a.Config, a.Log.WithName("holdings")); err != nil {
+		return nil, err
+	}
+	collectors := ledger.NewCollectors()
+	if err := register(collectors); err != nil {
+		return nil, err
+	}
+	p.metadata, p.holdings = meta, p.watcher.Store
+	p.ledger = ledger.NewStore(core, o.Namespace, collectors)
+	p.walker = holdings.NewWalker(meta, dyn, a.Manager.GetRESTMapper())
+	p.view = view.New(a.Manager.GetCache(), a.Manager.GetAPIReader(), o.excluded(), p.recall)
+	return p, errors.Join(a.Manager.Add(p.watcher), a.Manager.Add(p.view))
+}
+
+// recall returns the trees that the ledgers know. One that cannot be read is
+// left out: its specs say how the tree is.
+func (p *parts) recall(ctx context.Context) (*tree.Forest, error) {
+	roots, err := p.ledger.Roots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var recalled []tree.Recalled
+	for _, root := range roots {
+		record, err := p.ledger.Get(ctx, root)
+		if errors.Is(err, ledger.ErrUnreadable) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for name, q := range record.Quotas {
+			recalled = append(recalled, tree.Recalled{Name: name, Parent: q.Parent, Devices: record.Devices})
+		}
+	}
+	return tree.Recall(recalled), nil
+}
+
+// register has metrics served. Those of a second controller in the process are
+// not: the first one's stay.
+func register(collectors ...prometheus.Collector) error {
+	for _, collector := range collectors {
+		err := ctrlmetrics.Registry.Register(collector)
+		if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !twice {
+			return fmt.Errorf("register the metrics: %w", err)
+		}
+	}
+	return nil
 }

@@ -12,13 +12,11 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/admission"
@@ -28,7 +26,6 @@ import (
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/webhook"
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/gpu"
-	"github.com/weir-gitops/weir/pkg/ledger"
 )
 
 // Values of --unselected.
@@ -58,7 +55,7 @@ type WebhookOptions struct {
 func (o *WebhookOptions) Bind(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Port, "webhook-port", 9443, "The port on which the API server asks about pods.")
 	fs.StringVar(&o.URL, "webhook-url", "", "Where the API server reaches the webhook of a controller outside of the cluster, such as https://quota.example.com:9443. The host is a name; the certificate is made for it. By default it asks the Service "+webhook.ServiceName+".")
-	fs.StringSliceVar(&o.Excluded, "excluded-namespaces", []string{"kube-system", "gpu-operator", "nvidia-gpu-operator"}, "Namespaces of the system, whose pods draw on no quota. The controller's own is always one.")
+	fs.StringSliceVar(&o.Excluded, "excluded-namespaces", systemNamespaces(), "Namespaces of the system, whose pods draw on no quota. The controller's own is always one.")
 	fs.StringVar(&o.Unselected, "unselected", unselectedAllow, "What becomes of pods with GPUs in namespaces that no quota selects, as long as there is a quota: Allow or Deny.")
 }
 
@@ -96,6 +93,12 @@ func (o *WebhookOptions) location(namespace string) (host, whole string, err err
 	return parsed.Hostname(), parsed.String(), nil
 }
 
+// systemNamespaces draw on no quota by default: what runs there keeps the
+// cluster alive, or takes GPUs on behalf of pods that are counted themselves.
+func systemNamespaces() []string {
+	return []string{"kube-system", "kube-public", "kube-node-lease", "gpu-operator", "nvidia-gpu-operator", "kai-resource-reservation"}
+}
+
 // excluded are all namespaces whose pods draw on no quota.
 func (o *Options) excluded() []string {
 	all := slices.Clone(o.Webhook.Excluded)
@@ -106,18 +109,10 @@ func (o *Options) excluded() []string {
 	return slices.Compact(all)
 }
 
-// parts of the controller that the webhook works with.
-type parts struct {
-	view     *view.View
-	ledger   *ledger.Store
-	holdings *holdings.Store
-	walker   *holdings.Walker
-}
-
 // setupWebhook adds the webhook to the manager: on every replica the server, its
 // certificate and the waker, and on the leader the keeper of the configuration,
 // which it returns.
-func setupWebhook(a *app.App, o *Options, p parts) (*webhook.Keeper, *admission.Metrics, error) {
+func setupWebhook(a *app.App, o *Options, p *parts) (*webhook.Keeper, *admission.Metrics, error) {
 	clients, err := kubernetes.NewForConfig(a.Config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make the client for the webhook: %w", err)
@@ -166,11 +161,11 @@ func setupWebhook(a *app.App, o *Options, p parts) (*webhook.Keeper, *admission.
 	if err := errors.Join(a.Manager.Add(certificates), a.Manager.Add(keeper), a.Manager.Add(waker), a.Manager.Add(server)); err != nil {
 		return nil, nil, fmt.Errorf("set up the webhook: %w", err)
 	}
-	return keeper, metrics, errors.Join(register(metrics), register(waker))
+	return keeper, metrics, register(metrics, waker)
 }
 
 // newWaker returns a Waker that hears of everything that may make room.
-func newWaker(a *app.App, p parts) (*wake.Waker, error) {
+func newWaker(a *app.App, p *parts) (*wake.Waker, error) {
 	touching, err := metadata.NewForConfig(a.Config)
 	if err != nil {
 		return nil, fmt.Errorf("make the client that wakes workloads: %w", err)
@@ -187,16 +182,6 @@ func newWaker(a *app.App, p parts) (*wake.Waker, error) {
 	})
 	p.view.Listen(func(*view.State) { waker.LookAtAll() })
 	return waker, nil
-}
-
-// register adds metrics to those that are served. Of two controllers in one
-// process the first one's are.
-func register(collector prometheus.Collector) error {
-	err := ctrlmetrics.Registry.Register(collector)
-	if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !twice {
-		return fmt.Errorf("register the metrics: %w", err)
-	}
-	return nil
 }
 
 func excludes(namespaces []string) func(string) bool {
