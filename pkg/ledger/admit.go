@@ -4,7 +4,6 @@
 package ledger
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -49,8 +48,7 @@ type desk struct {
 }
 
 func newDesk(r *Record) *desk {
-	data, _ := json.Marshal(wire{format, r}) // a size that is not known is found when it is encoded
-	return &desk{open(r), len(data)}
+	return &desk{open(r), r.size()}
 }
 
 func (d *desk) admit(c Claim) Decision {
@@ -60,6 +58,10 @@ func (d *desk) admit(c Claim) Decision {
 	}
 	path := d.record.Path(c.Quota)
 	switch {
+	case c.Pod == "":
+		return Decision{Outcome: Never, Reason: "a pod without a UID cannot be charged for"}
+	case !countable(c.Amounts):
+		return Decision{Outcome: Never, Reason: "the pod asks for more GPUs than can be counted"}
 	case len(path) == 0:
 		return Decision{Outcome: Closed, Reason: fmt.Sprintf("GPUQuota %q is not in its ledger yet: try again in a moment", c.Quota)}
 	case c.Amounts.IsZero() || !d.record.limits(path):
@@ -126,7 +128,7 @@ func (d *desk) slot(c Claim, adds gpu.Amounts) (int, gpu.Amounts) {
 // replaces reports whether an earlier reservation for the same name took from the
 // slot that the claim may take from.
 func (d *desk) replaces(c Claim) bool {
-	name := podName{c.Namespace, c.Name, c.Quota}
+	name := nameOf(&Reservation{Pod: c.Pod, Namespace: c.Namespace, Name: c.Name, Quota: c.Quota})
 	return c.Owner != "" && slices.ContainsFunc(d.record.Reservations, func(res Reservation) bool {
 		return res.Slot == c.Owner && nameOf(&res) == name
 	})
@@ -157,7 +159,7 @@ func (d *desk) judge(c Claim, path []string, needs []gpu.Amounts) Decision {
 		if mode == quotav1.Off || needs[i].IsZero() {
 			continue
 		}
-		barred, exceeded := q.bars(quota, c), d.exceeds(quota, c, needs[i])
+		barred, exceeded := q.bars(quota, c), d.exceeds(quota, needs[i])
 		if mode == quotav1.Warn {
 			for _, o := range append(barred, exceeded...) {
 				warnings = append(warnings, o.warning())
@@ -185,7 +187,7 @@ func (d *desk) judge(c Claim, path []string, needs []gpu.Amounts) Decision {
 }
 
 // exceeds returns the limits of a quota that leave no room for what is needed.
-func (d *desk) exceeds(quota string, c Claim, need gpu.Amounts) []Over {
+func (d *desk) exceeds(quota string, need gpu.Amounts) []Over {
 	var over []Over
 	hard := d.record.Quotas[quota].Hard
 	used, reserved := d.used[quota], d.reserved(quota)
@@ -204,13 +206,10 @@ func (d *desk) exceeds(quota string, c Claim, need gpu.Amounts) []Over {
 
 // room says why a reservation has no room in the record, or "".
 func (d *desk) room(res *Reservation, known int) string {
-	data, err := json.Marshal(res)
 	switch {
-	case err != nil:
-		return fmt.Sprintf("the reservation cannot be written: %v", err)
 	case known < 0 && len(d.record.Reservations) >= MaxReservations:
 		return "too many pods are on their way under the same root quota: try again in a moment"
-	case d.bytes+len(data)+len(`,"reservations":[]`) > admitBytes:
+	case d.bytes+sizeOf(res)+len(`"reservations":[],`) > admitBytes:
 		return "the ledger of the root quota is full: try again in a moment, and split the tree of quotas if this stays"
 	}
 	return ""
@@ -230,8 +229,7 @@ func (d *desk) enter(res Reservation, e effect, known, slot int, fromSlot gpu.Am
 		}
 	}
 	d.book(&res, e)
-	data, _ := json.Marshal(res) // room has done it
-	d.bytes += len(data) + 1
+	d.bytes += sizeOf(&res)
 	if known >= 0 {
 		d.record.Reservations[known] = res
 		return

@@ -4,8 +4,10 @@
 package ledger
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -69,4 +71,43 @@ func (o Over) warning() string {
 		text = o.never()
 	}
 	return text + " (not enforced: Warn)"
+}
+
+// countable reports whether amounts can be written into a record and read again.
+func countable(amounts gpu.Amounts) bool {
+	for _, amount := range amounts {
+		if _, err := gpu.ParseAmount(amount.String()); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// bounded is amounts in a form that can be written into a record: what has more
+// digits than are read is rounded up, and beyond all bounds it is the largest
+// whole number, so that no pod, whatever it asks for, keeps others from being counted.
+func bounded(amounts gpu.Amounts) gpu.Amounts {
+	if countable(amounts) {
+		return amounts.Add(nil)
+	}
+	result := make(gpu.Amounts, len(amounts))
+	for name, amount := range amounts {
+		if !countable(gpu.Amounts{name: amount}) {
+			whole := int64(math.MaxInt64)
+			if up := math.Ceil(math.Nextafter(amount.Float(), math.Inf(1))); up < math.MaxInt64 {
+				whole = int64(up)
+			}
+			amount = gpu.Whole(whole)
+		}
+		result[name] = amount
+	}
+	return result
+}
+
+// size is how many bytes the record takes.
+func (r *Record) size() int { return sizeOf(wire{format, r}) }
+
+func sizeOf(part any) int {
+	data, _ := json.Marshal(part) // what cannot be written is found when the whole is
+	return len(data) + len(",")
 }

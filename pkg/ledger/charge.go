@@ -145,7 +145,12 @@ func (b *books) reserved(quota string) gpu.Amounts {
 // charge of a quota.
 func (b *books) charge(quota string) gpu.Amounts { return b.used[quota].Add(b.reserved(quota)) }
 
-func nameOf(res *Reservation) podName { return podName{res.Namespace, res.Name, res.Quota} }
+func nameOf(res *Reservation) podName {
+	if res.Name == "" { // nothing says that there can be only one
+		return podName{string(res.Pod), "", res.Quota}
+	}
+	return podName{res.Namespace, res.Name, res.Quota}
+}
 
 func addTo(sums map[string]gpu.Amounts, path []string, amounts gpu.Amounts) {
 	if len(amounts) == 0 {

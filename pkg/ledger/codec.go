@@ -22,6 +22,8 @@ const (
 	// admitBytes is how large an admission may make a record. The rest is for the
 	// leader, whose counts have to fit whatever was admitted.
 	admitBytes = MaxBytes - 2<<10
+	// slotBytes are kept free of slots.
+	slotBytes = 1 << 10
 	// format is the version of the encoding.
 	format = 1
 )
@@ -32,9 +34,20 @@ type wire struct {
 	*Record
 }
 
-// Encode returns the record as text. It fails if the record is not a tree with
-// one root or is larger than MaxBytes.
+// Encode returns the record as text that Decode reads. It fails if the record is
+// not a tree with one root or is larger than MaxBytes.
 func (r *Record) Encode() ([]byte, error) {
+	data, err := r.marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &wire{Record: &Record{}}); err != nil {
+		return nil, fmt.Errorf("encode the ledger: it could not be read again: %w", err)
+	}
+	return data, nil
+}
+
+func (r *Record) marshal() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("encode the ledger: %w", err)
 	}
@@ -69,7 +82,7 @@ func Decode(data []byte) (*Record, error) {
 	if w.Record == nil {
 		return nil, errors.New("decode the ledger: it is empty")
 	}
-	again, err := w.Encode()
+	again, err := w.marshal()
 	if err != nil {
 		return nil, fmt.Errorf("decode the ledger: it is damaged: %w", err)
 	}

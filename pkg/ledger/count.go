@@ -79,6 +79,34 @@ func (r *Record) Close(why string) {
 // leader counted up to a later one before, its source went back: Apply closes
 // the record and fails with ErrBackwards; Store.Update writes that.
 func (r *Record) Apply(count Count) error {
+	if err := r.accept(count); err != nil {
+		return err
+	}
+	r.Term, r.CountedTo, r.Closed = count.Term, count.ResourceVersion, ""
+	for name, q := range r.Quotas {
+		q.Used = bounded(count.Used[name])
+		r.Quotas[name] = q
+	}
+	if count.Settled != nil {
+		r.Reservations = slices.DeleteFunc(r.Reservations, count.Settled)
+	}
+	for i := range r.Grants {
+		g := &r.Grants[i]
+		if found, ok := count.Grants[g.Owner]; ok {
+			for j := range g.Objects {
+				g.Objects[j].Held = bounded(found.Held[g.Objects[j].Key])
+			}
+		}
+	}
+	for owner, found := range count.Grants {
+		r.land(owner, found.Landed)
+	}
+	r.keepSlots(count.Slots)
+	return nil
+}
+
+// accept says whether a count may be applied.
+func (r *Record) accept(count Count) error {
 	order, err := r.compare(count)
 	switch {
 	case err != nil:
@@ -87,34 +115,13 @@ func (r *Record) Apply(count Count) error {
 		return r.Lead(count.Term)
 	case r.Closed != "" && !count.Live:
 		return fmt.Errorf("%w: it is closed and opens for a live count only: %s", ErrStale, r.Closed)
-	case order < 0 && r.Closed != "": // restored, and counted live since
-	case order < 0 && count.Term > r.Term:
+	case order >= 0 || r.Closed != "": // an older one was counted live after a restore
+		return nil
+	case count.Term > r.Term:
 		return fmt.Errorf("%w: it was counted up to resourceVersion %s, this count is of %s", ErrStale, r.CountedTo, count.ResourceVersion)
-	case order < 0:
-		r.Close("pods are at an older resourceVersion than before, as after etcd was restored")
-		return fmt.Errorf("%w: pods were counted up to resourceVersion %s and now up to %s", ErrBackwards, r.CountedTo, count.ResourceVersion)
 	}
-	r.Term, r.CountedTo, r.Closed = count.Term, count.ResourceVersion, ""
-	for name, q := range r.Quotas {
-		q.Used = count.Used[name].Add(nil)
-		r.Quotas[name] = q
-	}
-	if count.Settled != nil {
-		r.Reservations = slices.DeleteFunc(r.Reservations, count.Settled)
-	}
-	r.keepSlots(count.Slots)
-	for i := range r.Grants {
-		g := &r.Grants[i]
-		if found, ok := count.Grants[g.Owner]; ok {
-			for j := range g.Objects {
-				g.Objects[j].Held = found.Held[g.Objects[j].Key].Add(nil)
-			}
-		}
-	}
-	for owner, found := range count.Grants {
-		r.land(owner, found.Landed)
-	}
-	return nil
+	r.Close("pods are at an older resourceVersion than before, as after etcd was restored")
+	return fmt.Errorf("%w: pods were counted up to resourceVersion %s and now up to %s", ErrBackwards, r.CountedTo, count.ResourceVersion)
 }
 
 // compare orders the count and what the record was counted up to.
@@ -130,7 +137,9 @@ func (r *Record) compare(count Count) (int, error) {
 }
 
 // keepSlots replaces the slots. Pods that were admitted into a slot and are not
-// counted yet hold their part of it in their reservations.
+// counted yet hold their part of it in their reservations. Those that the record
+// has no room for are left out, the last first: a count has to fit, a slot only
+// keeps others from being faster.
 func (r *Record) keepSlots(slots []Slot) {
 	taken := map[slotKey]map[string]gpu.Amounts{}
 	for i := range r.Reservations {
@@ -146,11 +155,13 @@ func (r *Record) keepSlots(slots []Slot) {
 		taken[key][res.Namespace+"/"+res.Name] = taken[key][res.Namespace+"/"+res.Name].Max(res.Amounts)
 	}
 	r.Slots = nil
+	room := MaxBytes - slotBytes - r.size()
 	for _, slot := range slots {
 		for _, amounts := range taken[slotKey{slot.Owner, slot.Quota}] {
 			slot.Amounts = slot.Amounts.Sub(amounts)
 		}
-		if !slot.Amounts.IsZero() {
+		slot.Amounts = bounded(slot.Amounts)
+		if room -= sizeOf(slot); !slot.Amounts.IsZero() && room > 0 {
 			r.Slots = append(r.Slots, slot)
 		}
 	}

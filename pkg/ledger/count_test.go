@@ -5,6 +5,8 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +20,8 @@ func TestApplyOrder(t *testing.T) {
 		closed bool
 		count  Count
 		want   error
+		// fails: with some error.
+		fails bool
 		// closes: the record is closed afterwards.
 		closes bool
 	}{
@@ -30,8 +34,8 @@ func TestApplyOrder(t *testing.T) {
 		"older, by the next leader":          {count: Count{Term: 2, ResourceVersion: "99"}, want: ErrStale},
 		"older, live, by the next leader":    {count: Count{Term: 2, ResourceVersion: "99", Live: true}, want: ErrStale},
 		"older, by the same leader":          {count: Count{Term: 1, ResourceVersion: "99"}, want: ErrBackwards, closes: true},
-		"no number":                          {count: Count{Term: 1, ResourceVersion: "x"}, want: errAny},
-		"none":                               {count: Count{Term: 1}, want: errAny},
+		"no number":                          {count: Count{Term: 1, ResourceVersion: "x"}, fails: true},
+		"none":                               {count: Count{Term: 1}, fails: true},
 		"closed":                             {closed: true, count: Count{Term: 1, ResourceVersion: "101"}, want: ErrStale, closes: true},
 		"closed, live":                       {closed: true, count: Count{Term: 1, ResourceVersion: "101", Live: true}},
 		"closed, live and older: restored":   {closed: true, count: Count{Term: 1, ResourceVersion: "7", Live: true}},
@@ -46,7 +50,7 @@ func TestApplyOrder(t *testing.T) {
 			before := r.Clone()
 			tt.count.Used = map[string]gpu.Amounts{"team-b": h100(3)}
 			err := r.Apply(tt.count)
-			if tt.want == nil != (err == nil) || tt.want != nil && tt.want != errAny && !errors.Is(err, tt.want) {
+			if (tt.want == nil && !tt.fails) != (err == nil) || !errors.Is(err, tt.want) && !tt.fails {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 			if (r.Closed != "") != tt.closes || tt.closed && tt.closes && r.Closed != "restored" {
@@ -66,8 +70,6 @@ func TestApplyOrder(t *testing.T) {
 		})
 	}
 }
-
-var errAny = errors.New("any")
 
 func TestApplySettles(t *testing.T) {
 	web := GrantObject{Key: "web", Quota: "team-a", Envelope: h100(8)}
@@ -128,5 +130,37 @@ func TestBalance(t *testing.T) {
 	}
 	if got := r.Balance("none"); len(got) > 0 {
 		t.Errorf("a quota that is not there has %+v", got)
+	}
+}
+
+// What pods ask for is counted whatever it is, and slots give way to it.
+func TestApplyAlwaysFits(t *testing.T) {
+	r := tree()
+	huge := gpu.Amounts{"h100": beyond(), "mig": sevenths(8)}
+	odd := gpu.Amounts{"h100": gpu.Whole(3)}
+	for i := range 60 {
+		part := fmt.Sprint("1/", 9999-2*i)
+		amount, err := gpu.ParseAmount(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		odd["h100"] = odd["h100"].Add(amount)
+	}
+	count := Count{Term: 1, ResourceVersion: "200", Used: map[string]gpu.Amounts{"team-a": huge, "team-b": odd}}
+	for i := range 1000 {
+		count.Slots = append(count.Slots, Slot{Owner: types.UID(fmt.Sprint("owner-", i)), Namespace: "a", Quota: "team-a", Amounts: h100(1)})
+	}
+	if err := r.Apply(count); err != nil {
+		t.Fatal(err)
+	}
+	valid(t, r)
+	if len(r.Slots) < 100 || r.Slots[0].Owner != "owner-0" {
+		t.Errorf("%d slots", len(r.Slots))
+	}
+	if got := r.Quotas["team-a"].Used; got["h100"].Cmp(gpu.Whole(math.MaxInt64)) != 0 || !got["mig"].Equal(sevenths(8)) {
+		t.Errorf("used %v", got)
+	}
+	if got := r.Quotas["team-b"].Used["h100"]; got.Cmp(gpu.Whole(4)) != 0 {
+		t.Errorf("used %s", got)
 	}
 }

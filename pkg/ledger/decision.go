@@ -19,15 +19,15 @@ import (
 type Outcome string
 
 const (
-	// Admitted: the pod may be created.
+	// Admitted says that the pod may be created.
 	Admitted Outcome = "Admitted"
-	// Exceeded: there is no room now. The pod may be tried again.
+	// Exceeded says that there is no room now. The pod may be tried again.
 	Exceeded Outcome = "Exceeded"
-	// Never: it can not be admitted as long as the quota and the pod are what they are.
+	// Never says that it can not be admitted as long as the quota and the pod are what they are.
 	Never Outcome = "Never"
-	// Closed: what is held is not known. The same request may be sent again in a moment.
+	// Closed says that what is held is not known. The same request may be sent again in a moment.
 	Closed Outcome = "Closed"
-	// Busy: too much is on its way. The same request may be sent again in a moment.
+	// Busy says that too much is on its way. The same request may be sent again in a moment.
 	Busy Outcome = "Busy"
 )
 
@@ -40,7 +40,7 @@ type Decision struct {
 	Warnings []string
 	// Changed: the record has a reservation that it had not.
 	Changed bool
-	// Reason in words, of a Closed or Busy.
+	// Reason in words, of a Closed or Busy, or of a Never that is about no limit.
 	Reason string
 }
 
@@ -81,17 +81,13 @@ func (o Over) never() string {
 // if the claim was admitted. Only that of Exceeded has the phrase "exceeded
 // quota:", by which workflow engines recognise that trying again makes sense.
 func (d Decision) Text() string {
-	switch d.Outcome {
-	case Admitted:
-		return ""
-	case Exceeded:
+	switch {
+	case d.Outcome == Exceeded:
 		return ExceededText(d.Over)
-	case Never:
+	case len(d.Over) > 0:
 		return NeverText(d.Over)
-	case Closed, Busy:
-		return d.Reason
 	}
-	return ""
+	return d.Reason
 }
 
 // Err is Text as an error, nil if the claim was admitted.

@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,10 +13,14 @@ import (
 	"github.com/weir-gitops/weir/pkg/gpu"
 )
 
+// ErrFull says that a record has no room for a grant.
+var ErrFull = errors.New("the ledger of the root quota is full: split the tree of quotas, or the revision")
+
 // Grant opens a grant, or replaces that of the same owner. What counted pods
 // hold of an object carries over from the old grant where g does not say it, and
 // pods on their way go on drawing on objects that are in both. It does not look
-// at the limits: Fit does. Term is the leader's, as for Lead.
+// at the limits: Fit does. Term is the leader's, as for Lead. It fails with
+// ErrFull if the record has no room, and leaves the record as it was but for the term.
 //
 // What a revision takes away belongs into the grant as well: an object that
 // shrinks or goes, with what stays of it as its envelope and what it holds. So
@@ -35,6 +40,8 @@ func (r *Record) Grant(term int64, g Grant) error {
 	switch {
 	case len(g.Objects) == 0:
 		return r.Release(term, g.Owner)
+	case r.size()+sizeOf(g) > admitBytes:
+		return fmt.Errorf("grant %s %s/%s: %w", g.Kind, g.Namespace, g.Name, ErrFull)
 	case i >= 0:
 		r.Grants[i] = g
 	default:
@@ -49,11 +56,13 @@ func (r *Record) carry(g Grant) Grant {
 	g.Objects = cloneObjects(g.Objects)
 	old := r.grant(g.Owner)
 	if old == nil {
-		return g
+		old = &Grant{}
 	}
 	for i := range g.Objects {
 		o := &g.Objects[i]
+		o.Envelope = bounded(o.Envelope)
 		if o.Held != nil {
+			o.Held = bounded(o.Held)
 			continue
 		}
 		if before := old.object(o.Key, o.Quota); before != nil {

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,84 +23,88 @@ func asked(objects ...GrantObject) Grant {
 	return Grant{Owner: "ks", Kind: "Kustomization", Namespace: "flux-system", Name: "apps", Objects: objects}
 }
 
+type fitCase struct {
+	record *Record
+	grant  Grant
+	text   string
+	// demands are quota: requested, missing.
+	demands map[string][2]int64
+	warns   int
+}
+
+var fitCases = map[string]fitCase{
+	"room": {
+		record: tree(), grant: asked(object("web", "team-a", 8, 0)),
+		demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 0}},
+	},
+	"only growth is asked for": {
+		record: used(tree(), "team-a", 8), grant: asked(object("web", "team-a", 16, 8)),
+		demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 0}},
+	},
+	"no room": {
+		record: used(tree(), "team-a", 12), grant: asked(object("web", "team-a", 8, 0)),
+		demands: map[string][2]int64{"team-a": {8, 4}, "research": {8, 0}},
+		text:    `exceeded quota: GPUQuota "team-a": h100 requested 8, used 12, reserved 0, hard 16, over by 4`,
+	},
+	"no room above": {
+		record: used(tree(), "team-b", 60), grant: asked(object("web", "team-a", 8, 0)),
+		demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 4}},
+		text:    `exceeded quota: GPUQuota "research": h100 requested 8, used 60, reserved 0, hard 64, over by 4`,
+	},
+	"never": {
+		record: used(tree(), "team-a", 8), grant: asked(object("web", "team-a", 16, 8), object("job", "team-a", 8, 0)),
+		demands: map[string][2]int64{"team-a": {16, 8}, "research": {16, 0}},
+		text:    `GPUQuota "team-a": h100 requested 24 can never fit, hard 16`,
+	},
+	"less, while exceeded": {
+		record: used(tree(), "team-a", 32), grant: asked(object("web", "team-a", 24, 32)),
+	},
+	"the same, while exceeded": {
+		record: used(tree(), "team-a", 32), grant: asked(object("web", "team-a", 32, 32)),
+	},
+	"a swap at the limit": {
+		record: used(tree(), "team-a", 16), grant: asked(object("old", "team-a", 0, 8), object("new", "team-a", 8, 0)),
+	},
+	"a swap between children of a full root": {
+		record: used(used(tree(), "team-a", 8), "team-b", 56), grant: asked(object("old", "team-b", 0, 8), object("new", "team-a", 8, 0)),
+		demands: map[string][2]int64{"team-a": {8, 0}},
+	},
+	"a swap that grows": {
+		record: used(tree(), "team-a", 16), grant: asked(object("old", "team-a", 0, 8), object("new", "team-a", 9, 0)),
+		demands: map[string][2]int64{"team-a": {1, 1}, "research": {1, 0}},
+		text:    `exceeded quota: GPUQuota "team-a": h100 requested 1, used 16, reserved 0, hard 16, over by 1`,
+	},
+	"its own grant is replaced": {
+		record: grants(tree(), object("web", "team-a", 16, 0)), grant: asked(object("web", "team-a", 12, 0)),
+	},
+	"its own grant is replaced by more": {
+		record: grants(used(tree(), "team-a", 4), object("web", "team-a", 12, 4)), grant: asked(GrantObject{Key: "web", Quota: "team-a", Envelope: h100(16)}),
+		demands: map[string][2]int64{"team-a": {4, 0}, "research": {4, 0}},
+	},
+	"warned of": {
+		record: with(used(tree(), "team-a", 16), "team-a", func(q *Quota) { q.Gate = quotav1.Warn }), grant: asked(object("web", "team-a", 32, 0)),
+		demands: map[string][2]int64{"team-a": {32, 0}, "research": {32, 0}}, warns: 2,
+	},
+	"off": {
+		record: with(used(tree(), "team-a", 16), "team-a", func(q *Quota) { q.Gate = quotav1.Off }), grant: asked(object("web", "team-a", 32, 0)),
+		demands: map[string][2]int64{"team-a": {32, 0}, "research": {32, 0}},
+	},
+	"too many for a workload": {
+		record:  with(tree(), "research", func(q *Quota) { q.PerWorkload = &quotav1.PerWorkload{MaxGPUs: "4"} }),
+		grant:   asked(object("web", "team-a", 8, 4), object("big", "team-a", 5, 8)),
+		demands: map[string][2]int64{"team-a": {1, 0}, "research": {1, 0}},
+		text:    `GPUQuota "research": web asks for 8 GPUs, perWorkload.maxGPUs is 4`,
+	},
+	"a class that is not allowed": {
+		record:  with(tree(), "team-a", func(q *Quota) { q.PerWorkload = &quotav1.PerWorkload{AllowedDevices: []string{"l40"}} }),
+		grant:   asked(object("web", "team-a", 8, 0)),
+		demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 0}},
+		text:    `GPUQuota "team-a": web: it asks for h100, or could land on one: perWorkload.allowedDevices has l40 only`,
+	},
+}
+
 func TestFit(t *testing.T) {
-	for name, tt := range map[string]struct {
-		record *Record
-		grant  Grant
-		text   string
-		// demands are quota: requested, missing.
-		demands map[string][2]int64
-		warns   int
-	}{
-		"room": {
-			record: tree(), grant: asked(object("web", "team-a", 8, 0)),
-			demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 0}},
-		},
-		"only growth is asked for": {
-			record: used(tree(), "team-a", 8), grant: asked(object("web", "team-a", 16, 8)),
-			demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 0}},
-		},
-		"no room": {
-			record: used(tree(), "team-a", 12), grant: asked(object("web", "team-a", 8, 0)),
-			demands: map[string][2]int64{"team-a": {8, 4}, "research": {8, 0}},
-			text:    `exceeded quota: GPUQuota "team-a": h100 requested 8, used 12, reserved 0, hard 16, over by 4`,
-		},
-		"no room above": {
-			record: used(tree(), "team-b", 60), grant: asked(object("web", "team-a", 8, 0)),
-			demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 4}},
-			text:    `exceeded quota: GPUQuota "research": h100 requested 8, used 60, reserved 0, hard 64, over by 4`,
-		},
-		"never": {
-			record: used(tree(), "team-a", 8), grant: asked(object("web", "team-a", 16, 8), object("job", "team-a", 8, 0)),
-			demands: map[string][2]int64{"team-a": {16, 8}, "research": {16, 0}},
-			text:    `GPUQuota "team-a": h100 requested 24 can never fit, hard 16`,
-		},
-		"less, while exceeded": {
-			record: used(tree(), "team-a", 32), grant: asked(object("web", "team-a", 24, 32)),
-		},
-		"the same, while exceeded": {
-			record: used(tree(), "team-a", 32), grant: asked(object("web", "team-a", 32, 32)),
-		},
-		"a swap at the limit": {
-			record: used(tree(), "team-a", 16), grant: asked(object("old", "team-a", 0, 8), object("new", "team-a", 8, 0)),
-		},
-		"a swap between children of a full root": {
-			record: used(used(tree(), "team-a", 8), "team-b", 56), grant: asked(object("old", "team-b", 0, 8), object("new", "team-a", 8, 0)),
-			demands: map[string][2]int64{"team-a": {8, 0}},
-		},
-		"a swap that grows": {
-			record: used(tree(), "team-a", 16), grant: asked(object("old", "team-a", 0, 8), object("new", "team-a", 9, 0)),
-			demands: map[string][2]int64{"team-a": {1, 1}, "research": {1, 0}},
-			text:    `exceeded quota: GPUQuota "team-a": h100 requested 1, used 16, reserved 0, hard 16, over by 1`,
-		},
-		"its own grant is replaced": {
-			record: grants(tree(), object("web", "team-a", 16, 0)), grant: asked(object("web", "team-a", 12, 0)),
-		},
-		"its own grant is replaced by more": {
-			record: grants(used(tree(), "team-a", 4), object("web", "team-a", 12, 4)), grant: asked(GrantObject{Key: "web", Quota: "team-a", Envelope: h100(16)}),
-			demands: map[string][2]int64{"team-a": {4, 0}, "research": {4, 0}},
-		},
-		"warned of": {
-			record: with(used(tree(), "team-a", 16), "team-a", func(q *Quota) { q.Gate = quotav1.Warn }), grant: asked(object("web", "team-a", 32, 0)),
-			demands: map[string][2]int64{"team-a": {32, 0}, "research": {32, 0}}, warns: 2,
-		},
-		"off": {
-			record: with(used(tree(), "team-a", 16), "team-a", func(q *Quota) { q.Gate = quotav1.Off }), grant: asked(object("web", "team-a", 32, 0)),
-			demands: map[string][2]int64{"team-a": {32, 0}, "research": {32, 0}},
-		},
-		"too many for a workload": {
-			record:  with(tree(), "research", func(q *Quota) { q.PerWorkload = &quotav1.PerWorkload{MaxGPUs: "4"} }),
-			grant:   asked(object("web", "team-a", 8, 4), object("big", "team-a", 5, 8)),
-			demands: map[string][2]int64{"team-a": {1, 0}, "research": {1, 0}},
-			text:    `GPUQuota "research": web asks for 8 GPUs, perWorkload.maxGPUs is 4`,
-		},
-		"a class that is not allowed": {
-			record:  with(tree(), "team-a", func(q *Quota) { q.PerWorkload = &quotav1.PerWorkload{AllowedDevices: []string{"l40"}} }),
-			grant:   asked(object("web", "team-a", 8, 0)),
-			demands: map[string][2]int64{"team-a": {8, 0}, "research": {8, 0}},
-			text:    `GPUQuota "team-a": web: it asks for h100, or could land on one: perWorkload.allowedDevices has l40 only`,
-		},
-	} {
+	for name, tt := range fitCases {
 		t.Run(name, func(t *testing.T) {
 			before := tt.record.Clone()
 			fit := tt.record.Fit(tt.grant)
@@ -212,4 +217,23 @@ func TestLandShrinking(t *testing.T) {
 	if err := r.Land(1, "ks", "web"); err != nil || charged(r, "team-a").Cmp(gpu.Whole(12)) != 0 {
 		t.Errorf("%v: charged for %s, %+v", err, charged(r, "team-a"), r.Grants)
 	}
+}
+
+func TestGrantFull(t *testing.T) {
+	r := tree()
+	var many []GrantObject
+	for i := range 400 {
+		many = append(many, object(fmt.Sprintf("apps/Deployment/team-a/a-rather-long-name-%d", i), "team-a", 1, 0))
+	}
+	before := r.Clone()
+	if err := r.Grant(1, asked(many...)); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v", err)
+	}
+	if diff := cmp.Diff(before, r); diff != "" {
+		t.Errorf("the record changed:\n%s", diff)
+	}
+	if err := r.Grant(1, asked(many[:200]...)); err != nil {
+		t.Error(err)
+	}
+	valid(t, r)
 }

@@ -95,7 +95,7 @@ func (k *keeper) leave(w *waiter) answer {
 // run decides until nobody waits.
 func (k *keeper) run(ctx context.Context) {
 	var waiting []*waiter
-	failures := 0
+	failures, polls, serial := 0, 0, int64(0)
 	for {
 		if waiting = k.collect(waiting); len(waiting) == 0 {
 			return
@@ -109,6 +109,7 @@ func (k *keeper) run(ctx context.Context) {
 			continue
 		}
 		left, err := k.decide(ctx, waiting)
+		now := k.seen.serial
 		<-k.turn
 		waiting = left
 		if err != nil {
@@ -119,7 +120,10 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		failures = 0
 		if len(waiting) > 0 {
-			sleep(ctx, pollInterval, k.wake)
+			if polls++; serial != now {
+				polls, serial = 0, now
+			}
+			sleep(ctx, min(pollInterval<<min(polls, 8), pollLongest), k.wake)
 		}
 	}
 }

@@ -32,15 +32,17 @@ const (
 	// patience is how long a claim for which there is no room waits for a count
 	// that is newer than it is.
 	patience = 500 * time.Millisecond
-	// pollInterval is how often the record is read meanwhile.
+	// pollInterval is when the record is read for the first time meanwhile, and
+	// pollLongest how long after a read for which nothing was new.
 	pollInterval = 25 * time.Millisecond
+	pollLongest  = 100 * time.Millisecond
 )
 
 var (
-	// ErrUnreadable: there is no ledger, it is damaged or it cannot be read or
+	// ErrUnreadable says that there is no ledger, it is damaged or it cannot be read or
 	// written. The request may be sent again in a moment.
 	ErrUnreadable = errors.New("the ledger is not readable")
-	// ErrConflict: the ledger could not be written in time, mostly since others
+	// ErrConflict says that the ledger could not be written in time, mostly since others
 	// wrote it first. The request may be sent again in a moment.
 	ErrConflict = errors.New("the ledger could not be written in time")
 )

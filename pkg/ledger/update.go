@@ -116,7 +116,7 @@ func (k *keeper) readOrMake(ctx context.Context) (*snapshot, error) {
 
 // same reports whether two records are written the same.
 func same(a, b *Record) bool {
-	textA, errA := a.Encode()
-	textB, errB := b.Encode()
+	textA, errA := a.marshal()
+	textB, errB := b.marshal()
 	return errA == nil && errB == nil && bytes.Equal(textA, textB)
 }
