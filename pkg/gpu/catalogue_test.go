@@ -68,6 +68,7 @@ func TestCharge(t *testing.T) {
 		"table: a slice":               {shape: of("nvidia.com/mig-1g.5gb", 7), want: Amounts{"gpu": Whole(1)}},
 		"table: larger slices":         {shape: of("nvidia.com/mig-3g.40gb.me", 2), want: Amounts{"gpu": fraction(6, 7)}},
 		"table: an unheard-of profile": {shape: of("nvidia.com/mig-weird", 2), want: Amounts{"gpu": Whole(2)}},
+		"table: impossible profiles":   {shape: Shape{Resources: Amounts{"nvidia.com/mig-9g.5gb": Whole(1), "nvidia.com/mig-0g.5gb": Whole(1)}}, want: Amounts{"gpu": Whole(2)}},
 		"table: a fraction":            {shape: Shape{Resources: Amounts{"gpu-fraction": fraction(1, 3)}}, want: Amounts{"gpu": fraction(1, 3)}},
 		"table: memory":                {shape: of("gpu-memory", 1), want: Amounts{"gpu": Whole(1)}},
 		"table: not a device":          {shape: Shape{Resources: Amounts{"rdma/hca": Whole(1), "nvidia.com/hostdev": Whole(1), "amd.com/nic": Whole(1)}}, want: Amounts{}},
@@ -80,6 +81,7 @@ func TestCharge(t *testing.T) {
 		"a fraction of the GPU":      {sizes, Shape{Resources: Amounts{"gpu-fraction": fraction(1, 2)}}, nil, Amounts{"a100": fraction(1, 2)}, nil},
 		"a fraction with a class":    {`[{name: parts, match: {resourceNames: [gpu-fraction]}}, {name: a100, match: {resourceNames: [nvidia.com/gpu]}}]`, Shape{Resources: Amounts{"gpu-fraction": fraction(1, 2)}}, nil, Amounts{"parts": fraction(1, 2)}, nil},
 		"a fraction and no such GPU": {`[{name: amd, match: {resourceNames: [amd.com/gpu]}}]`, Shape{Resources: Amounts{"gpu-fraction": fraction(1, 2)}}, nil, Amounts{}, []string{"gpu-fraction"}},
+		"two classes of one":         {`[{name: a, match: {resourceNames: [nvidia.com/gpu]}}, {name: b, units: 2, match: {resourceNames: [nvidia.com/gpu]}}]`, gpus(3), nil, Amounts{"a": Whole(3), "b": Whole(6)}, nil},
 		"a resource of nobody":       {`[{name: fpga, units: 2, match: {resourceNames: [example.com/fpga]}}]`, Shape{Resources: Amounts{"example.com/fpga": Whole(3), "example.com/other": Whole(1)}}, nil, Amounts{"fpga": Whole(6)}, nil},
 		"a device class by its name": {`[{name: h100, match: {resourceNames: [deviceclass.resource.kubernetes.io/h100]}}]`, of("deviceclass.resource.kubernetes.io/h100", 2), nil, Amounts{"h100": Whole(2)}, nil},
 
@@ -197,6 +199,9 @@ func TestChargeOfManyValues(t *testing.T) {
 	c := catalogue(t, `[{name: x, match: {resourceNames: [nvidia.com/gpu], nodeLabels: {a: "1", b: "1", c: "1"}}}, {name: rest, match: {resourceNames: [nvidia.com/gpu]}}]`)
 	values := strings.Split("1 2 3 4 5 6 7 8 9 10", " ")
 	shape := Shape{Resources: Amounts{"nvidia.com/gpu": Whole(1)}, Pins: []map[string][]string{{"a": values, "b": values, "c": values}}}
+	if got := len(c.places(shape, nil)); got > maxPlaces {
+		t.Errorf("%d kinds of nodes are told apart, want at most %d", got, maxPlaces)
+	}
 	want := Amounts{"x": Whole(1), "rest": Whole(1)}
 	if diff := cmp.Diff(want, c.Charge(shape, nil)); diff != "" {
 		t.Errorf("Charge (-want +got):\n%s", diff)
