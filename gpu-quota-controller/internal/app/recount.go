@@ -29,10 +29,6 @@ import (
 // setupRecount adds what runs on the leader: the recount, and the controller
 // that shows what it finds. Webhook says what is wrong with the webhook, or "".
 func setupRecount(a *app.App, o *Options, p *parts, webhook func() string) error {
-	term, err := newTerm(a, o)
-	if err != nil {
-		return err
-	}
 	metrics := recount.NewMetrics()
 	figures := gpuquota.NewFigures(p.holdings, p.view.State)
 	if err := register(append(metrics.Collectors(), figures)...); err != nil {
@@ -50,12 +46,17 @@ func setupRecount(a *app.App, o *Options, p *parts, webhook func() string) error
 		Ledger:   p.ledger,
 		View:     p.view,
 		Pod:      p.pod,
-		Term:     term,
+		Term:     p.term,
 		Lapsed:   func(grant ledger.Grant) { lapsed(a, grant) },
-		Changed:  waker.Wake,
-		Metrics:  metrics,
-		Clock:    o.Clock,
-		Log:      a.Log.WithName("recount"),
+		Changed: func(quotas []string) {
+			waker.Wake(quotas)
+			for _, counted := range p.counted {
+				counted()
+			}
+		},
+		Metrics: metrics,
+		Clock:   o.Clock,
+		Log:     a.Log.WithName("recount"),
 	})
 	if err := a.Manager.Add(counter); err != nil {
 		return fmt.Errorf("add the recount: %w", err)

@@ -83,6 +83,11 @@ type parts struct {
 	// ledger keeps the records.
 	ledger   *ledger.Store
 	metadata metadata.Interface
+	// term returns the term of the leader, and 0 without leader election.
+	term func(context.Context) (int64, error)
+	// counted is called on the leader whenever a tree was counted. It must not
+	// block. Parts add to it while they are set up.
+	counted []func()
 }
 
 // newParts makes what runs on every replica.
@@ -101,6 +106,9 @@ func newParts(a *app.App, o *Options) (*parts, error) {
 		return nil, fmt.Errorf("make the client for the ledgers: %w", err)
 	}
 	if p.watcher, err = holdings.NewWatcher(a.Config, a.Log.WithName("holdings")); err != nil {
+		return nil, err
+	}
+	if p.term, err = newTerm(a, o); err != nil {
 		return nil, err
 	}
 	collectors := ledger.NewCollectors()

@@ -45,8 +45,8 @@ type parent struct {
 }
 
 // NewWalker returns a Walker.
-func NewWalker(meta metadata.Interface, dyn dynamic.Interface, mapper meta.RESTMapper) *Walker {
-	return &Walker{metadata: meta, dynamic: dyn, mapper: mapper, now: time.Now, parents: lru.New(remembered)}
+func NewWalker(objects metadata.Interface, sizes dynamic.Interface, mapper meta.RESTMapper) *Walker {
+	return &Walker{metadata: objects, dynamic: sizes, mapper: mapper, now: time.Now, parents: lru.New(remembered)}
 }
 
 // Walk returns the controller of a pod, the controller of that, and so on. On

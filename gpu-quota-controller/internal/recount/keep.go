@@ -44,12 +44,19 @@ func (r *Recounter) keep(ctx context.Context, root *root, c *charger, snapshot h
 	if len(root.slots) == 0 {
 		return
 	}
+	of := r.slotPods(ctx, root, c, snapshot.Pods)
+	r.askOwners(ctx, root, now)
+	root.slots.settle(of, now)
+}
+
+// slotPods returns the pods of the owners of slots.
+func (r *Recounter) slotPods(ctx context.Context, root *root, c *charger, all []*holdings.Pod) map[types.UID]pods {
 	namespaces := map[string]bool{}
 	for _, s := range root.slots {
 		namespaces[s.namespace] = true
 	}
 	of := map[types.UID]pods{}
-	for _, pod := range snapshot.Pods {
+	for _, pod := range all {
 		if !namespaces[pod.Namespace] || pod.Controller == nil {
 			continue
 		}
@@ -72,8 +79,7 @@ func (r *Recounter) keep(ctx context.Context, root *root, c *charger, snapshot h
 		}
 		of[owner.UID] = p
 	}
-	r.askOwners(ctx, root, now)
-	root.slots.settle(of, now)
+	return of
 }
 
 // slotOwner returns whose slots a pod takes. If that cannot be found out it is

@@ -56,6 +56,12 @@ type Walker interface {
 	Wish(ctx context.Context, owner holdings.Owner) (holdings.Wish, error)
 }
 
+// View knows the quotas and the namespaces.
+type View interface {
+	Await(ctx context.Context) (*view.State, error)
+	Listen(f func(*view.State))
+}
+
 // Options are what a Recounter works with.
 type Options struct {
 	Holdings *holdings.Store
@@ -63,7 +69,7 @@ type Options struct {
 	Relist func()
 	Walker Walker
 	Ledger Ledger
-	View   *view.View
+	View   View
 	// Pod returns the UID of a pod from the API server, or "" if there is none.
 	Pod func(ctx context.Context, namespace, name string) (types.UID, error)
 	// Term returns the term of this leader, and 0 without leader election.
@@ -119,7 +125,7 @@ func (r *Recounter) Start(ctx context.Context) error {
 	}
 	state, err := r.View.Await(ctx)
 	if err != nil {
-		return nil
+		return ended(ctx, err)
 	}
 	r.mu.Lock()
 	r.term, r.lists = term, r.Holdings.Lists()
@@ -137,6 +143,14 @@ func (r *Recounter) Start(ctx context.Context) error {
 	r.queue.ShutDown()
 	group.Wait()
 	return nil
+}
+
+// ended returns an error unless it is that ctx has ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // heard queues the roots that a change of pods is about. One that ended

@@ -36,10 +36,10 @@ func (c *Controller) failed(s *scope, reason, message string) {
 	c.Events.Eventf(s.obj, nil, corev1.EventTypeWarning, reason, actionReconcile, "%s", message)
 }
 
-func conditionOf(conditions []metav1.Condition, kind string) *metav1.Condition {
-	for i := range conditions {
-		if conditions[i].Type == kind {
-			return &conditions[i]
+func conditionOf(list []metav1.Condition, kind string) *metav1.Condition {
+	for i := range list {
+		if list[i].Type == kind {
+			return &list[i]
 		}
 	}
 	return nil

@@ -85,12 +85,12 @@ type process struct {
 
 // start runs the controller with the token of its own service account, as it
 // ships, against the API server of config.
-func start(config *rest.Config, clock clock.Clock, flags ...string) *process {
+func start(config *rest.Config, hours clock.Clock, flags ...string) *process {
 	logger := logr.New(log.NullLogSink{})
 	if os.Getenv("WEIR_TEST_LOG") != "" {
 		logger = funcr.New(func(prefix, args string) { fmt.Fprintln(os.Stderr, prefix, args) }, funcr.Options{LogTimestamp: true})
 	}
-	o := &app.Options{Config: config, Logger: &logger, Clock: clock}
+	o := &app.Options{Config: config, Logger: &logger, Clock: hours}
 	fs := pflag.NewFlagSet("test", pflag.PanicOnError)
 	o.Bind(fs)
 	port := freePort()
