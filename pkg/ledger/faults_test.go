@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -182,4 +183,55 @@ func TestStoreLostAnswers(t *testing.T) {
 	if r := s.get("research"); err != nil || r.Term != 2 || r.Serial != 6 {
 		t.Errorf("%v, term %d, serial %d", err, r.Term, r.Serial)
 	}
+}
+
+// What hangs for one root holds up no other.
+func TestStoreRootsAreApart(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.open("stuck", 8)
+	s.open("well", 8)
+	store, proxy := s.faulty()
+	proxy.Inject(func(r *http.Request) testkit.Fault {
+		return testkit.Fault{Hang: strings.HasSuffix(r.URL.Path, Name("stuck"))}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := store.Admit(ctx, "stuck", claim("p", "team-b", 1))
+		gone <- err
+	}()
+	s.until(func() bool { return waits(store, "stuck") })
+	if took := s.admit(store, "well", claim("p", "team-b", 1), Admitted); took > requestTimeout/2 {
+		t.Errorf("it took %v", took)
+	}
+	cancel()
+	if err := <-gone; !errors.Is(err, ErrConflict) {
+		t.Errorf("the one that left got %v", err)
+	}
+	proxy.Inject(nil)
+}
+
+// A leader that never stops to count lets others write as well.
+func TestStoreLeaderLeavesRoom(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.open("research", 64)
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for term := int64(2); ctx.Err() == nil; term++ {
+			if err := s.leader.Update(ctx, "research", func(r *Record) error { return r.Lead(term) }); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for i, store := range []*Store{s.leader, s.store(), s.leader, s.store()} {
+		for j := range 4 {
+			s.admit(store, "research", claim(fmt.Sprintf("p-%d-%d", i, j), "team-b", 1), Admitted)
+		}
+	}
+	stop()
+	<-stopped
 }
