@@ -284,4 +284,3 @@ func limits(spec *quotav1.GPUQuotaSpec) gpu.Amounts {
 	}
 	return hard
 }
-

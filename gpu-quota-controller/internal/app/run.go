@@ -61,8 +61,11 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	keeper, _, err := setupWebhook(a, o, p)
+	keeper, metrics, err := setupWebhook(a, o, p)
 	if err != nil {
+		return err
+	}
+	if err := setupGate(a, o, p, metrics); err != nil {
 		return err
 	}
 	if err := setupRecount(a, o, p, keeper.Problem); err != nil {

@@ -54,6 +54,8 @@ type outcome struct {
 	warnings    []string
 	// missing are the limits that leave no room, demands those that are charged.
 	missing, demands map[pair]struct{}
+	// over are the limits in the way.
+	over []ledger.Over
 	// trials are what has to hold for the grants, by root.
 	trials map[string]*trial
 }
@@ -70,6 +72,7 @@ func judge(r wire.Request, hash string, w world) outcome {
 		t.verdict = result
 		out.warnings = append(out.warnings, result.warnings...)
 		maps.Copy(out.demands, result.demands)
+		out.over = append(out.over, result.limits...)
 		switch {
 		case result.never != "":
 			never = append(never, result.never)

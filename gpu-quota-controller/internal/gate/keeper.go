@@ -70,8 +70,10 @@ type Options struct {
 	Owners    Owners
 	// Term returns the term of this leader, and 0 without leader election.
 	Term func(ctx context.Context) (int64, error)
-	// Judged is told of every verdict that is written; may be nil.
-	Judged func(r wire.Request, v wire.Verdict)
+	// Refused is told of each limit that is in the way of a revision, when that
+	// is said.
+	Refused func(over ledger.Over)
+	Metrics *Metrics
 	// Clock is monotonic.
 	Clock clock.Clock
 	Log   logr.Logger
@@ -219,8 +221,11 @@ func (k *Keeper) pass(ctx context.Context) error {
 	entries := k.entries()
 	k.memory.keep(entries)
 	if len(entries) == 0 && k.swept {
+		k.Metrics.waiting.Set(0)
 		return nil
 	}
+	began := k.Clock.Now()
+	defer func() { k.Metrics.duration.Observe(k.Clock.Since(began).Seconds()) }()
 	s := newSession(k, state)
 	var errs []error
 	if !k.swept {
@@ -238,6 +243,7 @@ func (k *Keeper) pass(ctx context.Context) error {
 		}
 		waiting = append(waiting, e)
 	}
+	k.Metrics.waiting.Set(float64(len(waiting)))
 	ahead := blocked{}
 	for _, e := range line(waiting) {
 		errs = append(errs, s.answer(ctx, e, ahead))

@@ -214,6 +214,9 @@ func (s *session) answer(ctx context.Context, e *entry, ahead blocked) error {
 	if e.answered() && e.verdict.Answer == v.Answer && e.verdict.Since == v.Since {
 		return nil // the numbers stay those of the decision
 	}
+	for _, over := range out.over {
+		s.Refused(over)
+	}
 	return s.write(ctx, e, v)
 }
 
@@ -332,8 +335,6 @@ func (s *session) write(ctx context.Context, e *entry, v wire.Verdict) error {
 	case err != nil:
 		return fmt.Errorf("write the verdict about %s %s/%s: %w", e.request.Kind, e.request.Namespace, e.request.Name, err)
 	}
-	if s.Judged != nil {
-		s.Judged(e.request, v)
-	}
+	s.Metrics.judged(v.Answer)
 	return nil
 }

@@ -28,6 +28,7 @@ type verdict struct {
 	missing, demands map[pair]struct{}
 	shrinkFirst      bool
 	warnings         []string
+	limits           []ledger.Over
 	grant            ledger.Grant
 }
 
@@ -43,9 +44,11 @@ func (t *trial) run() verdict {
 	v.warnings = append(fit.Warnings, t.mayExceed(growers)...)
 	switch {
 	case len(fit.Never) > 0:
+		v.limits = fit.Never
 		v.never = ledger.NeverText(fit.Never) + t.advice()
 		return v
 	case len(fit.Missing()) > 0:
+		v.limits = fit.Missing()
 		v.over = ledger.ExceededText(fit.Missing()) + t.advice()
 		for _, over := range fit.Missing() {
 			v.missing[pair{over.Quota, over.Device}] = struct{}{}
