@@ -159,22 +159,28 @@ func TestNamespaceLabels(t *testing.T) {
 	}
 }
 
+// createNamespaces makes namespaces in which pods can be created.
+func createNamespaces(t *testing.T, client kubernetes.Interface, namespaces map[string]map[string]string) {
+	t.Helper()
+	for name, labels := range namespaces {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+		if _, err := client.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+		if _, err := client.CoreV1().ServiceAccounts(name).Create(t.Context(), account, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestUnaskedGPUs checks the warnings about pods that reach GPUs without asking
 // for them.
 func TestUnaskedGPUs(t *testing.T) {
 	t.Parallel()
 	installed(t, "")
 	admin := as(t, "")
-	for name, labels := range map[string]map[string]string{"governed": {"quota.weir.dev/team": "x"}, "ungoverned": nil} {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
-		if _, err := admin.CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
-		if _, err := admin.CoreV1().ServiceAccounts(name).Create(t.Context(), account, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-			t.Fatal(err)
-		}
-	}
+	createNamespaces(t, admin, map[string]map[string]string{"governed": {"quota.weir.dev/team": "x"}, "ungoverned": nil})
 	env := func(name, value string) func(*corev1.PodSpec) {
 		return func(s *corev1.PodSpec) { s.Containers[0].Env = []corev1.EnvVar{{Name: name, Value: value}} }
 	}
@@ -209,8 +215,10 @@ func TestUnaskedGPUs(t *testing.T) {
 		"device files":     {hostPath("/dev/nvidia0"), "hostPath"},
 		"all device files": {hostPath("/dev"), "hostPath"},
 		"other files":      {hostPath("/var/log"), ""},
-		"privileged":       {func(s *corev1.PodSpec) { s.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: new(true)} }, "privileged"},
-		"not privileged":   {func(s *corev1.PodSpec) { s.Containers[0].SecurityContext = &corev1.SecurityContext{} }, ""},
+		"privileged": {func(s *corev1.PodSpec) {
+			s.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: new(true)}
+		}, "privileged"},
+		"not privileged": {func(s *corev1.PodSpec) { s.Containers[0].SecurityContext = &corev1.SecurityContext{} }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for namespace, governed := range map[string]bool{"governed": true, "ungoverned": false} {

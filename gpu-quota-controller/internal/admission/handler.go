@@ -123,16 +123,10 @@ func (h *Handler) review(ctx context.Context, request *request) verdict {
 	if shape.Resources.IsZero() && fault == nil {
 		return allowed(decisionSkipped)
 	}
-	route, owned, err := h.Router.Owner(ctx, request.Namespace)
+	route, otherwise := h.route(ctx, request.Namespace)
 	switch {
-	case apierrors.IsNotFound(err):
-		return invalid("there is no namespace " + request.Namespace)
-	case err != nil:
-		return retry(err.Error())
-	case !owned && h.DenyUnselected:
-		return denied("namespace " + request.Namespace + " draws on no GPUQuota, and GPUs are only given to those that do: have a quota select it")
-	case !owned:
-		return allowed(decisionSkipped)
+	case otherwise != nil:
+		return *otherwise
 	case fault != nil:
 		return denied("what the pod asks for cannot be counted: " + fault.Error())
 	}
@@ -154,6 +148,26 @@ func (h *Handler) review(ctx context.Context, request *request) verdict {
 		h.tell(route.Root, claim, chain, decision, request.dryRun())
 	}
 	return verdictOf(decision)
+}
+
+// route finds where pods of a namespace are charged, or what becomes of them
+// otherwise.
+func (h *Handler) route(ctx context.Context, namespace string) (Route, *verdict) {
+	route, owned, err := h.Router.Owner(ctx, namespace)
+	var otherwise verdict
+	switch {
+	case apierrors.IsNotFound(err):
+		otherwise = invalid("there is no namespace " + namespace)
+	case err != nil:
+		otherwise = retry(err.Error())
+	case owned:
+		return route, nil
+	case h.DenyUnselected:
+		otherwise = denied("namespace " + namespace + " draws on no GPUQuota, and GPUs are only given to those that do: have a quota select it")
+	default:
+		otherwise = allowed(decisionSkipped)
+	}
+	return route, &otherwise
 }
 
 // claim is what the pod is to be charged for. A resize is charged for what it

@@ -98,18 +98,28 @@ func read(w http.ResponseWriter, r *http.Request) (*review, error) {
 // check refuses what the configuration does not ask for.
 func (r *request) check() error {
 	switch {
-	case r.Kind != metav1.GroupVersionKind{Version: "v1", Kind: "Pod"} || r.Resource != metav1.GroupVersionResource{Version: "v1", Resource: "pods"}:
+	case !r.aboutPods():
 		return errors.New("this webhook reviews pods of v1 and nothing else")
-	case !(r.Operation == admissionv1.Create && r.SubResource == "") && !(r.Operation == admissionv1.Update && r.SubResource == "resize"):
+	case !r.creates() && !r.resizes():
 		return errors.New("this webhook reviews the creation of pods and UPDATE of pods/resize, and nothing else")
 	case r.Object == nil || r.Object.UID == "" || r.Object.Name == "":
 		return errors.New("the pod has no name or no uid")
 	case r.Namespace == "" || r.Object.Namespace != "" && r.Object.Namespace != r.Namespace:
 		return errors.New("the namespace of the pod is not that of the request")
-	case r.Operation == admissionv1.Create && r.OldObject != nil:
+	case r.creates() && r.OldObject != nil:
 		return errors.New("a pod that is created has no older state")
-	case r.Operation == admissionv1.Update && (r.OldObject == nil || r.OldObject.UID != r.Object.UID):
+	case r.resizes() && (r.OldObject == nil || r.OldObject.UID != r.Object.UID):
 		return errors.New("a resize is about one pod, before and after")
 	}
 	return nil
+}
+
+func (r *request) aboutPods() bool {
+	return r.Kind == metav1.GroupVersionKind{Version: "v1", Kind: "Pod"} && r.Resource == metav1.GroupVersionResource{Version: "v1", Resource: "pods"}
+}
+
+func (r *request) creates() bool { return r.Operation == admissionv1.Create && r.SubResource == "" }
+
+func (r *request) resizes() bool {
+	return r.Operation == admissionv1.Update && r.SubResource == "resize"
 }

@@ -149,10 +149,15 @@ func setupWebhook(a *app.App, o *Options, p *parts) (*webhook.Keeper, *admission
 		Router: router{p.view}, Ledger: p.ledger, Walker: p.walker, Node: p.holdings.Node,
 		Excluded: excludes(o.excluded()), DenyUnselected: deny, Denied: waker, Metrics: metrics, Log: a.Log.WithName("admission"),
 	})
+	serving := server.StartedChecker()
 	for name, check := range map[string]func(*http.Request) error{
-		"certificate": certificates.Check,
-		"webhook":     server.StartedChecker(),
-		"quotas":      func(*http.Request) error { return known(p.view.State()) },
+		"webhook": func(r *http.Request) error {
+			if err := certificates.Check(r); err != nil {
+				return err
+			}
+			return serving(r)
+		},
+		"quotas": func(*http.Request) error { return known(p.view.State()) },
 	} {
 		if err := a.Manager.AddReadyzCheck(name, check); err != nil {
 			return nil, nil, fmt.Errorf("add the readiness probe %s: %w", name, err)
