@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -122,7 +123,12 @@ func newParts(a *app.App, o *Options) (*parts, error) {
 	p.ledger = ledger.NewStore(core, o.Namespace, collectors)
 	p.walker = holdings.NewWalker(meta, dyn, a.Manager.GetRESTMapper())
 	p.view = view.New(a.Manager.GetCache(), a.Manager.GetAPIReader(), o.excluded(), p.recall)
-	return p, errors.Join(a.Manager.Add(p.watcher), a.Manager.Add(p.view))
+	return p, errors.Join(a.Manager.Add(p.watcher), a.Manager.Add(p.view), a.Manager.AddReadyzCheck("pods", func(*http.Request) error {
+		if !p.holdings.Synced() {
+			return errors.New("what pods hold is not known yet")
+		}
+		return nil
+	}))
 }
 
 // recall returns the trees that the ledgers know. One that cannot be read is

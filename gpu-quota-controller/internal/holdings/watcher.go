@@ -29,6 +29,9 @@ const (
 	// silence is how long a watch of pods may bring nothing before it is
 	// opened anew. The API server sends a bookmark about once a minute.
 	silence = 3 * time.Minute
+	// patience is how long the API server may take to open a watch. One that
+	// never answers would otherwise be waited for without an end.
+	patience = 15 * time.Second
 	// listPage is how many pods are listed at a time where the API server
 	// cannot stream them.
 	listPage = 500
@@ -120,21 +123,35 @@ func (w *Watcher) source() cache.ListerWatcher {
 			return small, nil
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (apiwatch.Interface, error) {
-			events, err := w.pods.Pods(metav1.NamespaceAll).Watch(ctx, options)
-			if err != nil {
-				return nil, err
-			}
-			return w.shrink(events), nil
+			return w.open(ctx, options)
 		},
 	}
 }
 
-// shrink makes the pods of a watch small, and ends a watch that is silent.
-func (w *Watcher) shrink(events apiwatch.Interface) apiwatch.Interface {
+// open opens a watch whose pods are small.
+func (w *Watcher) open(ctx context.Context, options metav1.ListOptions) (apiwatch.Interface, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	alarm := time.AfterFunc(patience, cancel)
+	events, err := w.pods.Pods(metav1.NamespaceAll).Watch(ctx, options)
+	if !alarm.Stop() && err == nil {
+		events.Stop()
+		err = fmt.Errorf("watch pods: the API server did not answer within %s", patience)
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return w.shrink(events, cancel), nil
+}
+
+// shrink makes the pods of a watch small, and ends a watch that is silent. Ended
+// is called when it is over.
+func (w *Watcher) shrink(events apiwatch.Interface, ended func()) apiwatch.Interface {
 	out := make(chan apiwatch.Event)
 	small := apiwatch.NewProxyWatcher(out)
 	go func() {
 		defer close(out)
+		defer ended()
 		defer events.Stop()
 		alarm := time.NewTimer(silence)
 		defer alarm.Stop()

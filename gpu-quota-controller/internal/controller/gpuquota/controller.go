@@ -93,13 +93,16 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ct
 	if token, ok := fluxmeta.ReconcileAnnotationValue(obj.Annotations); ok {
 		obj.Status.LastHandledReconcileAt = token
 	}
-	err = reconcile.Run(ctx, s,
+	return c.finish(s, c.phases(ctx, s))
+}
+
+func (c *Controller) phases(ctx context.Context, s *scope) error {
+	return reconcile.Run(ctx, s,
 		c.place,
 		c.figure,
 		c.compare,
 		c.enforce,
 	)
-	return c.finish(s, err)
 }
 
 var _ reconcile.Object = (*quotav1.GPUQuota)(nil)
