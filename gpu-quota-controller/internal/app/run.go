@@ -44,6 +44,9 @@ func Run(ctx context.Context, o *Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	if defined, err := awaitDefinition(ctx, o); !defined {
+		return err
+	}
 	a, err := app.New(app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),
@@ -54,9 +57,6 @@ func Run(ctx context.Context, o *Options) error {
 	}, &o.Options)
 	if err != nil {
 		return err
-	}
-	if !app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, quotav1.GPUQuotaCRD, quotav1.GroupVersion.Version, "spec") {
-		return nil
 	}
 	p, err := newParts(a, o)
 	if err != nil {

@@ -146,7 +146,7 @@ func setupWebhook(a *app.App, o *Options, p *parts) (*webhook.Keeper, *admission
 	p.view.Listen(func(*view.State) { keeper.Wake() })
 	metrics := admission.NewMetrics()
 	server := webhook.NewServer("", o.Webhook.Port, certificates, &admission.Handler{
-		Router: router{p.view}, Ledger: p.ledger, Walker: p.walker, Node: p.holdings.Node,
+		Router: router{p.view, a.Manager.GetAPIReader()}, Ledger: p.ledger, Walker: p.walker, Node: p.holdings.Node,
 		Excluded: excludes(o.excluded()), DenyUnselected: deny, Denied: waker, Metrics: metrics, Log: a.Log.WithName("admission"),
 	})
 	serving := server.StartedChecker()
@@ -205,15 +205,29 @@ func known(state *view.State) error {
 }
 
 // router finds quotas by the View.
-type router struct{ view *view.View }
+type router struct {
+	view *view.View
+	live client.Reader
+}
 
-// Owner implements admission.Router.
+// Owner implements admission.Router. The API server asks only where quotas may
+// select: if none is known to, the labels that are known may be old.
 func (r router) Owner(ctx context.Context, namespace string) (admission.Route, bool, error) {
 	quota, root, ok, err := r.view.Owner(ctx, namespace)
-	if err != nil || !ok {
+	if err != nil {
 		return admission.Route{}, false, err
 	}
-	catalogue := r.view.State().Forest.Catalogue(root)
+	forest := r.view.State().Forest
+	if !ok {
+		object := namespaceMetadata()
+		if err := r.live.Get(ctx, client.ObjectKey{Name: namespace}, object); err != nil {
+			return admission.Route{}, false, fmt.Errorf("find the GPUQuota of namespace %s: %w", namespace, err)
+		}
+		if quota, root, ok = forest.Owner(namespace, object.Labels); !ok {
+			return admission.Route{}, false, nil
+		}
+	}
+	catalogue := forest.Catalogue(root)
 	if catalogue == nil {
 		return admission.Route{}, false, fmt.Errorf("GPUQuota %q is being moved or removed: try again in a moment", quota)
 	}
@@ -248,9 +262,13 @@ func selection(state *view.State) (webhook.Selection, bool) {
 
 // ownNamespace is what the webhook's configuration goes with.
 func ownNamespace(ctx context.Context, a *app.App, name string) (metav1.OwnerReference, error) {
-	namespace := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
+	namespace := namespaceMetadata()
 	if err := a.Manager.GetAPIReader().Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 		return metav1.OwnerReference{}, fmt.Errorf("read namespace %s, which owns the webhook's configuration: %w", name, err)
 	}
 	return metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: name, UID: namespace.UID}, nil
+}
+
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
 }

@@ -52,7 +52,9 @@ type replica struct {
 	asked        atomic.Int64
 	selection    atomic.Pointer[Selection]
 	leaving      atomic.Bool
-	stop         func()
+	// respond changes what it says.
+	respond atomic.Pointer[func(*admissionv1.AdmissionResponse)]
+	stop    func()
 }
 
 // start runs a replica. Several of them share what is in a namespace.
@@ -82,6 +84,9 @@ func start(t *testing.T, namespace string, port int, lifetimes Lifetimes) *repli
 			return
 		}
 		review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+		if respond := r.respond.Load(); respond != nil {
+			(*respond)(review.Response)
+		}
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -5,12 +5,16 @@ package webhook
 
 import (
 	"bytes"
+	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -203,4 +207,67 @@ func TestSecretIsRestored(t *testing.T) {
 	if secret, err := secrets.Get(t.Context(), SecretName, metav1.GetOptions{}); err != nil || secret.Type != corev1.SecretTypeTLS {
 		t.Errorf("type %v (%v)", secret.Type, err)
 	}
+}
+
+// TestAnswersPass checks what of an answer reaches who created the pod.
+func TestAnswersPass(t *testing.T) {
+	createNamespace(t, "passing")
+	createNamespace(t, "passing-team")
+	r := start(t, "passing", freePort(t), DefaultLifetimes())
+	r.selection.Store(&Selection{Names: []string{"passing-team"}, Condition: "true"})
+	r.keeper.Wake()
+	within(t, 10*time.Second, func() error {
+		if err := ask(t, "passing-team"); err != nil {
+			return err
+		}
+		if r.asked.Load() == 0 {
+			return errNot
+		}
+		return nil
+	})
+
+	cause := metav1.StatusCause{Type: "GPUQuotaExceeded", Field: "team/gpu", Message: "over by 1"}
+	deny := func(response *admissionv1.AdmissionResponse) {
+		response.Allowed = false
+		response.Result = &metav1.Status{
+			Code: 403, Reason: metav1.StatusReasonForbidden, Message: `exceeded quota: GPUQuota "team": over`, Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{cause}},
+		}
+	}
+	r.respond.Store(&deny)
+	err := ask(t, "passing-team")
+	var status apierrors.APIStatus
+	if !apierrors.IsForbidden(err) || !errors.As(err, &status) {
+		t.Fatalf("denied: %v", err)
+	}
+	if got, want := err.Error(), `admission webhook "names.gpu-quota.weir.dev" denied the request: exceeded quota: GPUQuota "team": over`; got != want {
+		t.Errorf("text %q, want %q", got, want)
+	}
+	if diff := cmp.Diff([]metav1.StatusCause{cause}, status.Status().Details.Causes); diff != "" {
+		t.Errorf("causes (-want +got):\n%s", diff)
+	}
+
+	// Clients of the API try again by themselves after 429.
+	var refused atomic.Int64
+	busy := func(response *admissionv1.AdmissionResponse) {
+		if refused.Add(1) <= 2 {
+			response.Allowed = false
+			response.Result = &metav1.Status{Code: 429, Reason: metav1.StatusReasonTooManyRequests, Message: "busy", Details: &metav1.StatusDetails{RetryAfterSeconds: 1}}
+		}
+	}
+	r.respond.Store(&busy)
+	if err := ask(t, "passing-team"); err != nil || refused.Load() != 3 {
+		t.Errorf("after %d answers: %v, want success with the third", refused.Load(), err)
+	}
+
+	// Whoever removes the namespace of the controller removes the webhook.
+	r.stop()
+	if err := kube.CoreV1().Namespaces().Delete(t.Context(), "passing", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 60*time.Second, func() error {
+		if configuration(t) != nil {
+			return errNot
+		}
+		return nil
+	})
 }
