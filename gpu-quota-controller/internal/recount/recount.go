@@ -147,10 +147,12 @@ func (r *Recounter) Start(ctx context.Context) error {
 
 // ended returns an error unless it is that ctx has ended.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // heard queues the roots that a change of pods is about. One that ended

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
+	"github.com/weir-gitops/weir/pkg/ledger"
 )
 
 // What a quota holds, its parent holds too, and a quota that moves takes it
@@ -232,5 +233,36 @@ func TestStatusIsWrittenSparingly(t *testing.T) {
 	q := s.await("team", "shows both pods at once", func(q *quotav1.GPUQuota) bool { return q.ResourceVersion != written })
 	if took := time.Since(began); q.Status.Summary != "gpu 2/8" || took < 5*time.Second {
 		t.Errorf("after %s it shows %q", took, q.Status.Summary)
+	}
+}
+
+// A ledger that was closed, or is gone, is counted from a live list and opens
+// again.
+func TestLedgerIsRepaired(t *testing.T) {
+	for name, damage := range map[string]func(*suite, *corev1.ConfigMap){
+		"closed": func(s *suite, cm *corev1.ConfigMap) {
+			record := s.record("team")
+			record.Close("by a test")
+			data, err := record.Encode()
+			s.must(err)
+			cm.Data[ledger.DataKey] = string(data)
+			s.must(kube.Update(s.Context(), cm))
+		},
+		"gone": func(s *suite, cm *corev1.ConfigMap) { s.must(kube.Delete(s.Context(), cm)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSuite(t)
+			ns := s.namespace("a", "team")
+			s.quota("team", hard("4"))
+			s.awaitReady("team", quotav1.EnforcedReason)
+			s.create(pod(ns, "one", 2))
+			s.awaitFigures("team", "team", "2", "0")
+			cm := &corev1.ConfigMap{}
+			s.must(kube.Get(s.Context(), client.ObjectKey{Namespace: namespace, Name: ledger.Name(s.name("team"))}, cm))
+			damage(s, cm)
+			s.create(pod(ns, "two", 1))
+			s.awaitFigures("team", "team", "3", "0")
+		})
 	}
 }
