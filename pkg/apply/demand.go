@@ -126,14 +126,8 @@ func (p *planner) object(ctx context.Context, s *step, declared map[inventory.Re
 	case s.action == Unchanged, s.action == Deferred, s.action == Recreated:
 		d.after, d.outcome = p.engine.pool.Demand(s.Object), s.Object
 	}
-	if d.unread {
-		live, err := p.liveOf(ctx, s)
-		if err != nil {
-			return gate.Object{}, false, err
-		}
-		if live != nil {
-			d.before = p.engine.pool.Demand(live)
-		}
+	if err := p.readBefore(ctx, s); err != nil {
+		return gate.Object{}, false, err
 	}
 	if d.before.IsZero() && d.after.IsZero() {
 		return gate.Object{}, false, nil
@@ -149,6 +143,18 @@ func (p *planner) object(ctx context.Context, s *step, declared map[inventory.Re
 		Key: gate.KeyOf(s.Ref), Namespace: s.Ref.Namespace, Before: before, After: after,
 		Template: s.action != Unchanged && !d.before.IsZero() && d.before.Template != d.after.Template,
 	}, true, nil
+}
+
+// readBefore reads what a live object asks for that the watch does not know.
+func (p *planner) readBefore(ctx context.Context, s *step) error {
+	if !s.demand.unread {
+		return nil
+	}
+	live, err := p.liveOf(ctx, s)
+	if err == nil && live != nil {
+		s.demand.before = p.engine.pool.Demand(live)
+	}
+	return err
 }
 
 // unbound is for an object that had an autoscaler before: it could have any

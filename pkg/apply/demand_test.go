@@ -15,6 +15,7 @@ import (
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/pkg/gate"
+	"github.com/weir-gitops/weir/pkg/gpu"
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
 
@@ -80,21 +81,13 @@ func (r *rig) gated(documents string, stale inventory.Inventory, answer func(gat
 func describe(change gate.Change) []string {
 	var lines []string
 	for _, o := range change.Objects {
-		pods := func(min bool, o gate.Object, after bool) (n int64) {
-			e := o.Before
-			if after {
-				e = o.After
-			}
+		pods := func(e gpu.Estimate) (n int64) {
 			for _, g := range e.Groups {
-				if min {
-					n += g.Min
-				} else {
-					n = max(n, g.Max)
-				}
+				n += g.Min
 			}
 			return n
 		}
-		line := fmt.Sprintf("%s %d→%d", o.Key[strings.LastIndexByte(o.Key, '/')+1:], pods(true, o, false), pods(true, o, true))
+		line := fmt.Sprintf("%s %d→%d", o.Key[strings.LastIndexByte(o.Key, '/')+1:], pods(o.Before), pods(o.After))
 		if o.Template {
 			line += " template"
 		}
@@ -200,13 +193,13 @@ func TestGateLeavesGrowers(t *testing.T) {
 		if live == nil {
 			return "none"
 		}
-		return fmt.Sprint(live.Object["spec"].(map[string]any)["replicas"]) //nolint:errcheck // a Deployment has a spec
+		return fmt.Sprint(live.Object["spec"].(map[string]any)["replicas"])
 	}
 	got := map[string]string{"old": replicas("old"), "web": replicas("web"), "new": replicas("new")}
 	if diff := cmp.Diff(map[string]string{"old": "1", "web": "1", "new": "none"}, got); diff != "" {
 		t.Errorf("replicas (-want +got):\n%s", diff)
 	}
-	if live := r.live(configMapGVR, "plain"); live.Object["data"].(map[string]any)["a"] != "2" { //nolint:errcheck // it has data
+	if live := r.live(configMapGVR, "plain"); live.Object["data"].(map[string]any)["a"] != "2" {
 		t.Error("what does not grow was left")
 	}
 }

@@ -102,7 +102,7 @@ func (c *Client) Ask(ctx context.Context, r Request) (Verdict, error) {
 	if !some && len(r.Quotas) == 0 {
 		return Verdict{Answer: Granted}, nil
 	}
-	c.watch.Do(func() { c.verdicts.follow(c.ctx, c.requests, c.config.Log) }) //nolint:contextcheck // the watch outlives the call
+	c.watch.Do(func() { c.verdicts.follow(c.ctx, c.requests, c.config.Log) })
 	defer c.verdicts.expect(r.UID)()
 	hash, verdict, err := c.put(ctx, r)
 	if err != nil {
@@ -276,8 +276,11 @@ func (c *Client) WasRemoved(ctx context.Context, owner types.UID) ([]string, err
 	}
 	text, _, _ := unstructured.NestedString(live.Object, "data", removedKey)
 	var what []string
-	if text == "" || json.Unmarshal([]byte(text), &what) != nil {
-		return nil, nil
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &what)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was taken away: %w", err)
 	}
 	return what, nil
 }

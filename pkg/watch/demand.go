@@ -74,12 +74,14 @@ func templateOf(obj *unstructured.Unstructured) uint64 {
 }
 
 // Demand returns what an object that was read another way asks for.
-func (p *Pool) Demand(obj *unstructured.Unstructured) Demand { return demandOf(p.recorder.kinds, obj) }
+func (p *Pool) Demand(obj *unstructured.Unstructured) Demand {
+	return demandOf(p.recorder.kinds(), obj)
+}
 
 // ScaledDemand is what an object asks for whose replicas an autoscaler sets:
 // no fewer than the given least number, nor than it has.
 func (p *Pool) ScaledDemand(obj *unstructured.Unstructured, least int64, has *int64) gpu.Estimate {
-	return p.recorder.kinds.Estimate(obj, &least, has)
+	return p.recorder.kinds().Estimate(obj, &least, has)
 }
 
 // Least returns how many replicas the autoscalers of an object keep at the

@@ -61,6 +61,9 @@ type Config struct {
 	// Checks returns the expressions by which the objects of an owner are
 	// judged now, nil for none. It must not block.
 	Checks func(owner types.NamespacedName) *health.Checks
+	// Kinds tell what objects ask for in devices; nil for those that are built
+	// in. A record is of the kinds of its time. It must not block.
+	Kinds func() *gpu.Kinds
 	// Changed is called for every change, one at a time per kind. It must
 	// not block.
 	Changed func(Change)
@@ -91,12 +94,15 @@ type watched struct {
 
 // NewPool returns a Pool without informers. They end with ctx.
 func NewPool(ctx context.Context, config Config) *Pool {
+	if config.Kinds == nil {
+		config.Kinds = gpu.BuiltinKinds
+	}
 	if config.Checks == nil {
 		config.Checks = func(types.NamespacedName) *health.Checks { return nil }
 	}
 	p := &Pool{
 		config:    config,
-		recorder:  &recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules, checks: config.Checks, kinds: gpu.BuiltinKinds()},
+		recorder:  &recorder{labels: config.Labels, managers: config.Managers, leave: config.Leave, merge: config.Merge, rules: config.Rules, checks: config.Checks, kinds: config.Kinds},
 		ctx:       ctx,
 		informers: map[watched]*informer{},
 		used:      map[types.UID]map[watched]struct{}{},

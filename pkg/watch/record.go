@@ -76,7 +76,7 @@ type recorder struct {
 	// checks returns the expressions of an owner, nil for none.
 	checks func(owner types.NamespacedName) *health.Checks
 	// kinds tell what an object asks for in devices.
-	kinds *gpu.Kinds
+	kinds func() *gpu.Kinds
 }
 
 func (r *recorder) record(obj *unstructured.Unstructured) Record {
@@ -100,7 +100,7 @@ func (r *recorder) record(obj *unstructured.Unstructured) Record {
 		Left:      HasMark(obj, r.leave...),
 		Merges:    HasMark(obj, r.merge...),
 		Deleting:  obj.GetDeletionTimestamp() != nil,
-		Demand:    demandOf(r.kinds, obj),
+		Demand:    demandOf(r.kinds(), obj),
 	}
 	record.Owned = r.owned(obj, &record)
 	return record

@@ -168,7 +168,7 @@ func TestScaling(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}, checks: func(types.NamespacedName) *health.Checks { return nil }, kinds: gpu.BuiltinKinds()}
+	r := recorder{labels: Labels{Name: "x/name", Namespace: "x/namespace"}, managers: testManagers, leave: []Mark{{"x/reconcile", "disabled"}}, merge: []Mark{{"x/ssa", "Merge"}}, checks: func(types.NamespacedName) *health.Checks { return nil }, kinds: gpu.BuiltinKinds}
 	obj := decode(t, `
 apiVersion: v1
 kind: ConfigMap

@@ -87,34 +87,37 @@ func (s scene) judge(objects ...wire.Object) outcome {
 	})
 }
 
-func TestJudge(t *testing.T) {
-	none := pods(0)
-	for name, tc := range map[string]struct {
-		scene
-		objects []wire.Object
-		answer  wire.Answer
-		swap    bool
-		text    string
-		grant   map[string]int64
-	}{
+// judged is a case of TestJudge.
+type judged struct {
+	scene
+	objects []wire.Object
+	answer  wire.Answer
+	swap    bool
+	text    string
+	grant   map[string]int64
+}
+
+// rooms are about whether something fits.
+func rooms() map[string]judged {
+	return map[string]judged{
 		"room": {
-			scene{used: map[string]int64{"a": 4}}, []wire.Object{object("a", "web", none, pods(4))},
+			scene{used: map[string]int64{"a": 4}}, []wire.Object{object("a", "web", pods(0), pods(4))},
 			wire.Granted, false, "", map[string]int64{"web": 4},
 		},
 		"no room": {
-			scene{used: map[string]int64{"a": 5}}, []wire.Object{object("a", "web", none, pods(4))},
+			scene{used: map[string]int64{"a": 5}}, []wire.Object{object("a", "web", pods(0), pods(4))},
 			wire.Waiting, false, `exceeded quota: GPUQuota "a": gpu requested 4, used 5, reserved 0, hard 8, over by 1`, nil,
 		},
 		"no room above": {
-			scene{used: map[string]int64{"a": 4, "b": 6}}, []wire.Object{object("a", "web", none, pods(4))},
+			scene{used: map[string]int64{"a": 4, "b": 6}}, []wire.Object{object("a", "web", pods(0), pods(4))},
 			wire.Waiting, false, `exceeded quota: GPUQuota "org": gpu requested 4, used 10, reserved 0, hard 12, over by 2`, nil,
 		},
 		"never": {
-			scene{}, []wire.Object{object("a", "web", none, pods(9))},
+			scene{}, []wire.Object{object("a", "web", pods(0), pods(9))},
 			wire.NeverFits, false, `GPUQuota "a": gpu requested 9 can never fit, hard 8`, nil,
 		},
 		"never together": {
-			scene{}, []wire.Object{object("a", "web", none, pods(5)), object("a", "api", none, pods(4))},
+			scene{}, []wire.Object{object("a", "web", pods(0), pods(5)), object("a", "api", pods(0), pods(4))},
 			wire.NeverFits, false, `GPUQuota "a": gpu requested 9 can never fit, hard 8`, nil,
 		},
 		"what is held counts once": {
@@ -127,43 +130,55 @@ func TestJudge(t *testing.T) {
 		},
 		"its own old grant gives way": {
 			scene{grants: []ledger.Grant{{Owner: "u", Objects: []ledger.GrantObject{{Key: "apps/Deployment/a/old", Quota: "a", Envelope: gpus(8)}}}}},
-			[]wire.Object{object("a", "web", none, pods(8))},
+			[]wire.Object{object("a", "web", pods(0), pods(8))},
 			wire.Granted, false, "", map[string]int64{"web": 8},
 		},
 		"the grant of another does not": {
 			scene{grants: []ledger.Grant{{Owner: "other", Objects: []ledger.GrantObject{{Key: "apps/Deployment/a/old", Quota: "a", Envelope: gpus(5)}}}}},
-			[]wire.Object{object("a", "web", none, pods(4))},
+			[]wire.Object{object("a", "web", pods(0), pods(4))},
 			wire.Waiting, false, `exceeded quota: GPUQuota "a": gpu requested 4, used 0, reserved 5, hard 8, over by 1`, nil,
 		},
+	}
+}
+
+// swaps are about devices that change hands within a revision.
+func swaps() map[string]judged {
+	return map[string]judged{
 		"a swap at full quota": {
 			scene{used: map[string]int64{"a": 8}, held: map[string]int64{"old": 8}},
-			[]wire.Object{object("a", "old", pods(8), none), object("a", "new", none, pods(8))},
+			[]wire.Object{object("a", "old", pods(8), pods(0)), object("a", "new", pods(0), pods(8))},
 			wire.Granted, true, "", map[string]int64{"old": 0, "new": 8},
 		},
 		"a swap with room": {
 			scene{used: map[string]int64{"a": 4}, held: map[string]int64{"old": 4}},
-			[]wire.Object{object("a", "old", pods(4), none), object("a", "new", none, pods(4))},
+			[]wire.Object{object("a", "old", pods(4), pods(0)), object("a", "new", pods(0), pods(4))},
 			wire.Granted, false, "", map[string]int64{"new": 4},
 		},
 		"a swap for more": {
 			scene{used: map[string]int64{"a": 8}, held: map[string]int64{"old": 6}},
-			[]wire.Object{object("a", "old", pods(6), none), object("a", "new", none, pods(8))},
+			[]wire.Object{object("a", "old", pods(6), pods(0)), object("a", "new", pods(0), pods(8))},
 			wire.Waiting, false, `exceeded quota: GPUQuota "a": gpu requested 2, used 8, reserved 0, hard 8, over by 2`, nil,
 		},
 		"a swap for less over the limit": {
 			scene{used: map[string]int64{"a": 10}, held: map[string]int64{"old": 10}},
-			[]wire.Object{object("a", "old", pods(10), none), object("a", "new", none, pods(9))},
+			[]wire.Object{object("a", "old", pods(10), pods(0)), object("a", "new", pods(0), pods(9))},
 			wire.Granted, true, "", map[string]int64{"old": 0, "new": 9},
 		},
 		"a move between teams under a full root": {
 			scene{used: map[string]int64{"a": 4, "b": 8}, held: map[string]int64{"old": 4}},
-			[]wire.Object{object("b", "old", pods(4), none), object("a", "new", none, pods(4))},
+			[]wire.Object{object("b", "old", pods(4), pods(0)), object("a", "new", pods(0), pods(4))},
 			wire.Granted, true, "", map[string]int64{"old": 0, "new": 4},
 		},
 		"a namespace without a quota": {
-			scene{}, []wire.Object{object("elsewhere", "web", none, pods(100))},
+			scene{}, []wire.Object{object("elsewhere", "web", pods(0), pods(100))},
 			wire.Granted, false, "", nil,
 		},
+	}
+}
+
+// rules are about all else that decides.
+func rules() map[string]judged {
+	return map[string]judged{
 		"a rollout that gets stuck": {
 			scene{used: map[string]int64{"a": 7}, held: map[string]int64{"web": 4}, change: func(r *wire.Request) { r.Objects[0].Template = true }},
 			[]wire.Object{object("a", "web", change(pods(4), stuck), change(pods(4), stuck))},
@@ -181,17 +196,17 @@ func TestJudge(t *testing.T) {
 		},
 		"a raise in the same revision": {
 			scene{change: func(r *wire.Request) { r.Quotas = []quotav1.GPUQuota{quota("a", "org", "gpu", "12")} }},
-			[]wire.Object{object("a", "web", none, pods(10))},
+			[]wire.Object{object("a", "web", pods(0), pods(10))},
 			wire.Granted, false, "", map[string]int64{"web": 10},
 		},
 		"a cut in the same revision": {
 			scene{change: func(r *wire.Request) { r.Quotas = []quotav1.GPUQuota{quota("a", "org", "gpu", "2")} }},
-			[]wire.Object{object("a", "web", none, pods(4))},
+			[]wire.Object{object("a", "web", pods(0), pods(4))},
 			wire.NeverFits, false, `GPUQuota "a": gpu requested 4 can never fit, hard 2`, nil,
 		},
 		"the quota goes": {
 			scene{change: func(r *wire.Request) { r.RemovedQuotas = []string{"a"} }},
-			[]wire.Object{object("a", "web", none, pods(40))},
+			[]wire.Object{object("a", "web", pods(0), pods(40))},
 			wire.Granted, false, "", nil,
 		},
 		"a bound for each workload": {
@@ -200,7 +215,7 @@ func TestJudge(t *testing.T) {
 				q.Spec.PerWorkload = &quotav1.PerWorkload{MaxGPUs: "3"}
 				return q
 			}()}},
-			[]wire.Object{object("a", "web", none, pods(4))},
+			[]wire.Object{object("a", "web", pods(0), pods(4))},
 			wire.NeverFits, false, `GPUQuota "a": apps/Deployment/a/web asks for 4 GPUs, perWorkload.maxGPUs is 3`, nil,
 		},
 		"a workload that shrinks to more than its bound": {
@@ -209,15 +224,22 @@ func TestJudge(t *testing.T) {
 				q.Spec.PerWorkload = &quotav1.PerWorkload{MaxGPUs: "3"}
 				return q
 			}()}},
-			[]wire.Object{object("a", "web", pods(5), pods(4)), object("a", "new", none, pods(1))},
+			[]wire.Object{object("a", "web", pods(5), pods(4)), object("a", "new", pods(0), pods(1))},
 			wire.Granted, false, "", map[string]int64{"new": 1},
 		},
 		"two trees, one without room": {
 			scene{quotas: []quotav1.GPUQuota{quota("a", "", "gpu", "8"), quota("z", "", "gpu", "8")}, used: map[string]int64{"z": 8}},
-			[]wire.Object{object("a", "web", none, pods(4)), object("z", "web", none, pods(1))},
+			[]wire.Object{object("a", "web", pods(0), pods(4)), object("z", "web", pods(0), pods(1))},
 			wire.Waiting, false, `exceeded quota: GPUQuota "z": gpu requested 1, used 8, reserved 0, hard 8, over by 1`, nil,
 		},
-	} {
+	}
+}
+
+func TestJudge(t *testing.T) {
+	cases := rooms()
+	maps.Copy(cases, swaps())
+	maps.Copy(cases, rules())
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			out := tc.judge(tc.objects...)
 			if out.answer != tc.answer || out.shrinkFirst != tc.swap || out.text != tc.text {

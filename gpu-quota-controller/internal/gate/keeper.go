@@ -136,6 +136,7 @@ func (k *Keeper) Start(ctx context.Context) error {
 	timer := k.Clock.NewTimer(ownersEvery)
 	defer timer.Stop()
 	k.Touch()
+	var took time.Duration // so that no more than half of the time goes into it
 	for {
 		select {
 		case <-ctx.Done():
@@ -145,14 +146,15 @@ func (k *Keeper) Start(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-k.Clock.After(gather):
+			case <-k.Clock.After(max(gather, took)):
 			}
 		}
-		next := ownersEvery
+		next, began := ownersEvery, k.Clock.Now()
 		if err := k.pass(ctx); err != nil && ctx.Err() == nil {
 			k.Log.Error(err, "answer requests for devices; it is tried again")
 			next = again
 		}
+		took = k.Clock.Since(began)
 		timer.Reset(next)
 	}
 }

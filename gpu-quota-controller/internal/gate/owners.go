@@ -30,8 +30,8 @@ type Live struct {
 
 var _ Owners = Live{}
 
-// Wants implements Owners. An owner that is gone, going or suspended does not
-// apply anything; of one on another cluster that is not known, and its applier
+// Wants implements Owners. An owner that is gone, going, suspended or only plans
+// does not apply anything; of one on another cluster that is not known, and its applier
 // takes its request back.
 func (l Live) Wants(ctx context.Context, r wire.Request) (bool, error) {
 	if r.Remote {
@@ -51,5 +51,6 @@ func (l Live) Wants(ctx context.Context, r wire.Request) (bool, error) {
 		return false, fmt.Errorf("look at %s %s/%s, which asks for devices: %w", r.Kind, r.Namespace, r.Name, err)
 	}
 	suspended, _, _ := unstructured.NestedBool(owner.Object, "spec", "suspend")
-	return owner.GetUID() == r.UID && owner.GetDeletionTimestamp() == nil && !suspended, nil
+	mode, _, _ := unstructured.NestedString(owner.Object, "spec", "weir", "mode")
+	return mode != "Plan" && owner.GetUID() == r.UID && owner.GetDeletionTimestamp() == nil && !suspended, nil
 }

@@ -209,7 +209,9 @@ func (s *session) answer(ctx context.Context, e *entry, ahead blocked) error {
 	}
 	v := wire.Verdict{
 		Hash: e.hash, Answer: out.answer, ShrinkFirst: out.shrinkFirst, Text: out.text, Warnings: out.warnings,
-		Since: strconv.FormatUint(e.place, 10),
+	}
+	if v.Answer == wire.Waiting {
+		v.Since = strconv.FormatUint(e.place, 10)
 	}
 	if e.answered() && e.verdict.Answer == v.Answer && e.verdict.Since == v.Since {
 		return nil // the numbers stay those of the decision

@@ -41,7 +41,7 @@ func (t *trial) run() verdict {
 	fit := t.fit(whole)
 	// Bounds of single workloads are about the pods that stay.
 	fit.Never = append(slices.DeleteFunc(fit.Never, isRule), slices.DeleteFunc(t.fit(t.with(t.parts, part.asked)).Never, isNoRule)...)
-	v.warnings = append(fit.Warnings, t.mayExceed(growers)...)
+	v.warnings = slices.Concat(fit.Warnings, t.mayExceed(growers))
 	switch {
 	case len(fit.Never) > 0:
 		v.limits = fit.Never

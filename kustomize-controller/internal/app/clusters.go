@@ -4,9 +4,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/dynamic"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -23,6 +25,9 @@ import (
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
+// weirNamespace is where Weir is if nothing says otherwise.
+const weirNamespace = "weir-system"
+
 // newClusters returns the clusters that are applied to: this one, and those
 // that Kustomizations name. Their addresses stand in objects that others write,
 // so they are reached through the one dialer. The API server of this cluster is
@@ -38,12 +43,15 @@ func newClusters(ctx context.Context, a *app.App, o *Options, waker *kustomizati
 		return nil, fmt.Errorf("make the client for tokens: %w", err)
 	}
 	mapper := a.Manager.GetRESTMapper()
+	namespace := cmp.Or(o.Namespace, weirNamespace)
+	configMaps := watches.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(namespace)
+	kinds := gate.NewKinds(ctx, configMaps, o.KindsConfig, a.Log.WithName("gate"))
 	engine := func(ctx context.Context, watches dynamic.Interface, mapper meta.RESTMapper) *apply.Engine {
-		return newEngine(ctx, a, o, waker, watches, mapper)
+		return newEngine(ctx, a, o, waker, kinds, watches, mapper)
 	}
 	asker := func(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper) *gate.Client {
 		return gate.NewClient(ctx, gate.Config{
-			Client: client, Mapper: mapper, Namespace: o.Namespace, Kind: kustomizev1.KustomizationKind, Wake: waker.Again, Log: a.Log.WithName("gate"),
+			Client: client, Mapper: mapper, Namespace: namespace, Kind: kustomizev1.KustomizationKind, Wake: waker.Again, Log: a.Log.WithName("gate"),
 		})
 	}
 	local := cluster.NewLocal(engine(ctx, watches, mapper), tenant.NewClients(a.Config, mapper, kustomizev1.FieldManager))
@@ -65,12 +73,13 @@ func newClusters(ctx context.Context, a *app.App, o *Options, waker *kustomizati
 }
 
 // newEngine returns the engine of one cluster, whose watches end with ctx.
-func newEngine(ctx context.Context, a *app.App, o *Options, waker *kustomization.Waker, watches dynamic.Interface, mapper meta.RESTMapper) *apply.Engine {
+func newEngine(ctx context.Context, a *app.App, o *Options, waker *kustomization.Waker, kinds *gate.Kinds, watches dynamic.Interface, mapper meta.RESTMapper) *apply.Engine {
 	return apply.NewEngine(ctx, apply.Config{
 		Watch: watch.Config{
 			Client: watches,
 			Mapper: mapper,
 			Labels: kustomization.Labels,
+			Kinds:  kinds.Current,
 			Managers: watch.Managers{
 				Self:     kustomizev1.FieldManager,
 				TakeOver: apply.TakeOver(kustomizev1.FieldManager, o.OverrideManagers...),

@@ -47,6 +47,10 @@ type Options struct {
 	InsecureKubeconfig              cluster.Insecure
 	DefaultKubeconfigServiceAccount string
 
+	// KindsConfig is the name of the ConfigMap with kinds of the users' own, in
+	// the namespace of the controller.
+	KindsConfig string
+
 	HTTPRetry         int
 	ArtifactPath      string
 	ArtifactCacheSize int64
@@ -77,6 +81,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&o.SOPSAgeSecret, "sops-age-secret", "", "The Secret in the controller's namespace with the age keys for Kustomizations whose spec.decryption names no Secret.")
 	fs.StringVar(&o.SOPSVaultConfigMap, "sops-vault-configmap", "", "The ConfigMap in the controller's namespace that lists the Vault and OpenBao servers to log in to with tokens of service accounts.")
 	fs.StringVar(&o.DefaultDecryptionServiceAccount, "default-decryption-service-account", "", "The service account whose identity is shown to key services for Kustomizations which name none; without it the controller shows its own.")
+	fs.StringVar(&o.KindsConfig, "kinds-config", "gpu-quota-kinds", "The ConfigMap in the controller's namespace that says where objects of further kinds have their GPUs. It need not exist.")
 	fs.IntVar(&o.HTTPRetry, "http-retry", 9, "How often the download of an artifact is tried again.")
 	fs.StringVar(&o.ArtifactPath, "artifact-path", os.TempDir(), "The directory for unpacked artifacts. It may be emptied at any time.")
 	fs.Int64Var(&o.ArtifactCacheSize, "artifact-cache-size", 1<<30, "How many bytes of unpacked artifacts are kept.")
