@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/fluxcd/pkg/runtime/logger"
@@ -49,7 +50,7 @@ func awaitDefinition(ctx context.Context, o *Options) (bool, error) {
 func removeOrphan(ctx context.Context, c client.Client) error {
 	err := c.Get(ctx, client.ObjectKey{Name: quotav1.GPUQuotaCRD}, &apiextensionsv1.CustomResourceDefinition{})
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, context.Canceled):
 		return nil
 	case !apierrors.IsNotFound(err):
 		return fmt.Errorf("look for CustomResourceDefinition %s: %w", quotav1.GPUQuotaCRD, err)
