@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -287,6 +288,17 @@ func (s store) Replace(list []any, version string) error {
 
 // Resync implements cache.ReflectorStore.
 func (s store) Resync() error { return nil }
+
+// Fill makes a Store as if the API server had listed some pods, and no node, at
+// a version. It is for those who calculate with pods of their own.
+func Fill(s *Store, version string, pods ...*corev1.Pod) error {
+	list := make([]any, len(pods))
+	for i, pod := range pods {
+		list[i] = newItem(pod)
+	}
+	s.setNodesSynced()
+	return store{s}.Replace(list, version)
+}
 
 // put takes a pod in, with the lock held, and returns what that means.
 func (s *Store) put(pod *Pod) *Event {

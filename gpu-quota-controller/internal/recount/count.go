@@ -55,6 +55,9 @@ func newRoot(name string) *root {
 	return &root{name: name, slots: slots{}, grants: grants{}, ages: ages{}, absent: map[types.UID]bool{}}
 }
 
+// errNewGrant says that a grant was opened since the pods were attributed.
+var errNewGrant = errors.New("a grant was opened in the meantime")
+
 // Latest is what the last count of a tree found.
 type Latest struct {
 	// Record as it was written; it must not be changed.
@@ -109,6 +112,12 @@ func (r *Recounter) count(ctx context.Context, root *root) error {
 		Slots:           root.slots.kept(o.quota),
 	}
 	written, drift, err := r.write(ctx, root, o, count, held, now)
+	if errors.Is(err, errNewGrant) {
+		// It is counted with the pods of which it was opened, or these were
+		// charged twice until the next count.
+		held = r.attribute(ctx, root, c, snapshot, now)
+		written, drift, err = r.write(ctx, root, o, count, held, now)
+	}
 	if err != nil {
 		return err
 	}
@@ -173,6 +182,10 @@ func (r *Recounter) write(ctx context.Context, root *root, o order, count ledger
 		prescribe(record, o.state.Forest, root.name)
 		if count.Term == 0 {
 			count.Term = record.Term
+		}
+		if root.grants.unknown(record.Grants) {
+			root.grants.follow(record.Grants, now)
+			return errNewGrant
 		}
 		count.Grants, lapsed = root.judge(record, held, now)
 		if err := record.Apply(count); err != nil {

@@ -140,6 +140,9 @@ func TestGrants(t *testing.T) {
 func TestFollowGrants(t *testing.T) {
 	g := grants{}
 	first := []ledger.Grant{{Owner: "k", Hash: "1", Objects: []ledger.GrantObject{{Key: "a", Envelope: gpus(1)}}}}
+	if !g.unknown(first) {
+		t.Error("a grant is known that was never seen")
+	}
 	g.follow(first, epoch)
 	g["k"].objects["a"].seen = true
 	g.follow(first, epoch.Add(time.Hour))
@@ -147,6 +150,9 @@ func TestFollowGrants(t *testing.T) {
 		t.Error("the same grant was taken for a new one")
 	}
 	first[0].Hash = "2"
+	if !g.unknown(first) {
+		t.Error("another grant of the same owner is known")
+	}
 	g.follow(first, epoch.Add(time.Hour))
 	if g["k"].fed != epoch.Add(time.Hour) || g["k"].objects["a"].seen {
 		t.Error("a new grant was taken for the one before")

@@ -4,6 +4,7 @@
 package recount
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -59,6 +60,11 @@ func (g grants) follow(recorded []ledger.Grant, now time.Time) {
 			delete(g, owner)
 		}
 	}
+}
+
+// unknown reports whether there is a grant that is not followed yet.
+func (g grants) unknown(recorded []ledger.Grant) bool {
+	return slices.ContainsFunc(recorded, func(r ledger.Grant) bool { return g[r.Owner] == nil || g[r.Owner].hash != r.Hash })
 }
 
 // judge says which objects of a grant have landed, given what pods of them hold,
