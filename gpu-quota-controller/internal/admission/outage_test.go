@@ -4,10 +4,13 @@
 package admission_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -168,5 +171,33 @@ func TestUnselected(t *testing.T) {
 	}
 	within(t, deadline, func() error {
 		return kube.Create(t.Context(), newPod("unselected", "probe", 1), client.DryRunAll)
+	})
+}
+
+// TestRepaired: with the rights that ship, the controller sees at once that its
+// webhook's configuration or certificate was removed, and restores it.
+func TestRepaired(t *testing.T) {
+	newTeam(t, "repaired", 1)
+	configurations, secrets := clients.AdmissionregistrationV1().ValidatingWebhookConfigurations(), clients.CoreV1().Secrets(namespace)
+	before, err := configurations.Get(t.Context(), webhook.ConfigurationName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := secrets.Delete(t.Context(), webhook.SecretName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := configurations.Delete(t.Context(), webhook.ConfigurationName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	within(t, time.Second, func() error {
+		after, err := configurations.Get(t.Context(), webhook.ConfigurationName, metav1.GetOptions{})
+		if err == nil && cmp.Diff(before.Webhooks, after.Webhooks) != "" {
+			err = errors.New("it is not what it was")
+		}
+		return err
+	})
+	within(t, time.Second, func() error {
+		_, err := secrets.Get(t.Context(), webhook.SecretName, metav1.GetOptions{})
+		return err
 	})
 }

@@ -4,6 +4,7 @@
 package admission_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -92,7 +93,9 @@ func setup(ctx context.Context) error {
 
 // process is the controller, which can be stopped and started again.
 type process struct {
-	port   int
+	port int
+	// front is the port that the API server connects to; 0: port.
+	front  int
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -112,7 +115,7 @@ func (p *process) start(ctx context.Context, flags ...string) error {
 	options.Bind(fs)
 	err = fs.Parse(append([]string{
 		"--metrics-addr=0", "--health-addr=127.0.0.1:" + strconv.Itoa(health), "--runtime-namespace=" + namespace,
-		"--webhook-port=" + strconv.Itoa(p.port), "--webhook-url=https://localhost:" + strconv.Itoa(p.port),
+		"--webhook-port=" + strconv.Itoa(p.port), "--webhook-url=https://localhost:" + strconv.Itoa(cmp.Or(p.front, p.port)),
 		"--enable-leader-election", "--leader-election-lease-duration=6s", "--leader-election-renew-deadline=4s", "--leader-election-retry-period=500ms",
 	}, flags...))
 	if err != nil {
