@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
@@ -55,7 +56,8 @@ func (c *Controller) passGate(ctx context.Context, s *scope, change gate.Change)
 		Remote: s.target.Remote(), Revision: s.artifact.Revision, Change: change,
 	})
 	if gate.IsUnavailable(err) {
-		return nil, c.refuse(s, kustomizev1.GPUQuotaUnavailableReason, err.Error())
+		// Not every reason for it ends with an event.
+		return nil, c.refuse(s, kustomizev1.GPUQuotaUnavailableReason, err.Error(), min(s.obj.GetRetryInterval(), c.Options.RequeueDependency))
 	}
 	if err != nil {
 		return nil, err
@@ -65,10 +67,10 @@ func (c *Controller) passGate(ctx context.Context, s *scope, change gate.Change)
 		c.warn(s, verdict)
 		return s.leaveGrowers(verdict), nil
 	case gate.NeverFits:
-		return nil, c.refuse(s, kustomizev1.GPUQuotaNeverFitsReason, verdict.Text)
+		return nil, c.refuse(s, kustomizev1.GPUQuotaNeverFitsReason, verdict.Text, s.obj.GetRetryInterval())
 	case gate.Waiting:
 	}
-	return nil, c.refuse(s, kustomizev1.GPUQuotaExceededReason, verdict.Text)
+	return nil, c.refuse(s, kustomizev1.GPUQuotaExceededReason, verdict.Text, s.obj.GetRetryInterval())
 }
 
 // leaveGrowers returns what is to wait until the rest has made room for it.
@@ -88,13 +90,13 @@ func (s *scope) leaveGrowers(verdict gate.Verdict) apply.Leave {
 
 // refuse says why a revision is not applied, and tells of it if that is another
 // reason than before. The verdict, if it changes, brings the Kustomization back.
-func (c *Controller) refuse(s *scope, reason, why string) error {
+func (c *Controller) refuse(s *scope, reason, why string, after time.Duration) error {
 	message := refusal(s.artifact.Revision, why, s.change, len(s.after))
 	before := conditions.GetReason(s.obj, kustomizev1.ReadyCondition) + conditions.GetMessage(s.obj, kustomizev1.ReadyCondition)
 	if before != reason+message && s.swapIncomplete() == nil {
 		c.failed(s, reason, message)
 	}
-	return reconcile.Wait(s.obj.GetRetryInterval(), reason, errors.New(message))
+	return reconcile.Wait(after, reason, errors.New(message))
 }
 
 // refusal is the message of a revision that is not applied.

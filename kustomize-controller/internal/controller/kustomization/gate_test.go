@@ -13,17 +13,12 @@ import (
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
-	"github.com/weir-gitops/weir/pkg/gate"
-	"github.com/weir-gitops/weir/pkg/gpu"
 )
 
 // What is over the quota is refused before anything is written, with the numbers;
@@ -308,104 +303,4 @@ func TestGateOnARemoteCluster(t *testing.T) {
 	if len(requests.Items) > 0 {
 		t.Errorf("the request is still there: %s", requests.Items[0].Name)
 	}
-}
-
-// A swap that cannot be finished says what was taken away for it.
-func TestGateTellsOfAnIncompleteSwap(t *testing.T) {
-	t.Parallel()
-	g := newGated(newSuite(t), 4)
-	first := g.push(map[string]string{"old.yaml": deployment("old", 4)})
-	g.create("app", func(k *kustomizev1.Kustomization) {
-		k.Spec.RetryInterval = &metav1.Duration{Duration: retryAtOnce}
-	})
-	g.awaitReady("app", first)
-	g.holds("old", 4)
-	g.finalizers("old", "test.weir.dev/hold")
-
-	second := g.push(map[string]string{"new.yaml": deployment("new", 4)})
-	g.await("app", "waits for what it gives up", func(k *kustomizev1.Kustomization) bool {
-		ready := conditions.Get(k, fluxmeta.ReadyCondition)
-		return ready.Status == metav1.ConditionUnknown && ready.Reason == kustomizev1.WaitingForGPUsReason && strings.Contains(ready.Message, "Deployment/"+g.ns+"/new of revision "+second)
-	})
-	if g.live("apps/v1/Deployment", "old") != nil || g.live("apps/v1/Deployment", "new") != nil {
-		t.Error("old is still there, or new is already")
-	}
-	none := &corev1.ResourceQuota{
-		ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: "none"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/deployments.apps": resource.MustParse("0")}},
-	}
-	g.must(kube.Create(t.Context(), none))
-	g.eventually("the native quota is in effect", func() bool {
-		g.must(kube.Get(t.Context(), client.ObjectKeyFromObject(none), none))
-		return len(none.Status.Used) > 0
-	})
-	g.finalizers("old")
-	message := g.awaitFailure("app", kustomizev1.SwapIncompleteReason)
-	g.wants(message, "Deployment/"+g.ns+"/new dry-run failed (Forbidden)", "this revision has already reduced or removed Deployment/"+g.ns+"/old")
-	g.must(kube.Delete(t.Context(), none))
-	g.awaitReady("app", second)
-	g.holds("new", 4)
-}
-
-// finalizers sets those of the pods of a Deployment that is or was.
-func (g *gated) finalizers(app string, names ...string) {
-	g.Helper()
-	pods := &corev1.PodList{}
-	g.must(kube.List(g.Context(), pods, client.InNamespace(g.ns), client.MatchingLabels{"app": app}))
-	for i := range pods.Items {
-		before := pods.Items[i].DeepCopy()
-		pods.Items[i].Finalizers = names
-		g.must(client.IgnoreNotFound(kube.Patch(g.Context(), &pods.Items[i], client.MergeFrom(before))))
-	}
-}
-
-// A request that nobody stands behind goes, and so does what it was granted.
-func TestGateForgetsWhoIsGone(t *testing.T) {
-	t.Parallel()
-	g := newGated(newSuite(t), 4)
-	data, hash, err := gate.Encode(gate.Request{
-		Kind: kustomizev1.KustomizationKind, Namespace: g.ns, Name: "nobody", UID: types.UID("uid-of-nobody-" + g.ns), Revision: "main@sha1:1",
-		Change: gate.Change{Objects: []gate.Object{{Key: "apps/Deployment/" + g.ns + "/web", Namespace: g.ns, After: gpu.Estimate{
-			Groups: []gpu.Group{{Shape: gpu.Shape{Resources: gpu.Amounts{"nvidia.com/gpu": gpu.Whole(4)}}, Min: 1, Max: 1}},
-		}}}},
-	})
-	g.must(err)
-	request := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "weir-system", Name: gate.Name(types.UID("uid-of-nobody-" + g.ns)), Labels: map[string]string{gate.Label: gate.LabelValue}},
-		Data:       map[string]string{"request": string(data), "hash": hash},
-	}
-	g.must(kube.Create(t.Context(), request))
-	g.eventually("the request is removed", func() bool {
-		return apierrors.IsNotFound(kube.Get(t.Context(), client.ObjectKeyFromObject(request), request))
-	})
-	g.awaitReadyWith("app", map[string]string{"web.yaml": deployment("web", 4)})
-}
-
-// Kinds that users add are counted like any others.
-func TestGateCountsKindsOfUsers(t *testing.T) {
-	t.Parallel()
-	g := newGated(newSuite(t), 4)
-	config := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "weir-system", Name: "gpu-quota-kinds"},
-		Data:       map[string]string{"widgets.yaml": "kinds: [{group: gate.test.weir.dev, kind: Widget, podSets: [{template: spec.template, replicas: {path: spec.size, default: 1}}]}]"},
-	}
-	g.must(kube.Create(t.Context(), config))
-	t.Cleanup(func() { _ = kube.Delete(context.WithoutCancel(t.Context()), config) })
-	g.push(map[string]string{"crd.yaml": `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.gate.test.weir.dev}
-spec:
-  group: gate.test.weir.dev
-  names: {kind: Widget, plural: widgets, singular: widget, listKind: WidgetList}
-  scope: Namespaced
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
-`, "widget.yaml": `
-apiVersion: gate.test.weir.dev/v1
-kind: Widget
-metadata: {name: w, namespace: $NS}
-spec: {size: 3, template: {spec: {containers: [{name: main, image: example/x, resources: {limits: {nvidia.com/gpu: 2}}}]}}}
-`})
-	g.create("app", func(k *kustomizev1.Kustomization) { k.Spec.RetryInterval = &metav1.Duration{Duration: retryAtOnce} })
-	g.wants(g.awaitFailure("app", kustomizev1.GPUQuotaNeverFitsReason), "gpu requested 6 can never fit, hard 4", "Widget/"+g.ns+"/w")
 }
