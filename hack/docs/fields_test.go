@@ -122,6 +122,11 @@ func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
 		"PlannedReason":                 kustomizev1.PlannedReason,
 		"PruneNotConfirmedReason":       kustomizev1.PruneNotConfirmedReason,
 		"WaitingForGPUsReason":          kustomizev1.WaitingForGPUsReason,
+		"GPUQuotaExceededReason":        kustomizev1.GPUQuotaExceededReason,
+		"GPUQuotaNeverFitsReason":       kustomizev1.GPUQuotaNeverFitsReason,
+		"GPUQuotaUnavailableReason":     kustomizev1.GPUQuotaUnavailableReason,
+		"GPUQuotaWarningReason":         kustomizev1.GPUQuotaWarningReason,
+		"SwapIncompleteReason":          kustomizev1.SwapIncompleteReason,
 	}
 	p := specPages(t)[kustomizations]
 	for _, name := range constants(t, "api/kustomize/v1/conditions.go") {
