@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,7 @@ func (s *story) build(ctx context.Context) (outcome, error) {
 	if err := s.platform.Build(ctx); err != nil {
 		return outcome{}, err
 	}
-	return seen("Built source-controller and kustomize-controller"), nil
+	return seen("Built " + strings.Join(platform.Programs(), ", ")), nil
 }
 
 func (s *story) startCluster(ctx context.Context) (outcome, error) {
@@ -56,7 +57,7 @@ func (s *story) startControllers(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	var who []string
-	for _, c := range []*platform.Controller{s.platform.Source, s.platform.Kustomize} {
+	for _, c := range s.platform.Controllers() {
 		account, err := bearer(ctx, c.Kubeconfig)
 		if err != nil {
 			return outcome{}, fmt.Errorf("ask the API server who %s is: %w", c.Name, err)

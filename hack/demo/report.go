@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/weir-gitops/weir/hack/platform"
@@ -27,6 +28,7 @@ func (s *story) diagnose(ctx context.Context) {
 	if s.platform.Cluster != nil {
 		for _, args := range [][]string{
 			{"get", "gitrepositories,kustomizations", "--all-namespaces"},
+			{"get", "gpuquotas", "--output=wide"},
 			{"get", "deployments,statefulsets,jobs,pods", "--all-namespaces", "--selector=app.kubernetes.io/part-of=llm-platform"},
 			{"get", "events", "--namespace=" + platform.PlatformNamespace, "--sort-by=.metadata.creationTimestamp"},
 		} {
@@ -38,11 +40,9 @@ func (s *story) diagnose(ctx context.Context) {
 			s.out.block(text)
 		}
 	}
-	for _, c := range []*platform.Controller{s.platform.Source, s.platform.Kustomize} {
-		if c != nil {
-			s.out.heading("The last lines of " + c.Name + "'s log")
-			s.out.block(c.LogTail(logLines))
-		}
+	for _, c := range s.platform.Controllers() {
+		s.out.heading("The last lines of " + c.Name + "'s log")
+		s.out.block(c.LogTail(logLines))
 	}
 }
 
@@ -52,7 +52,7 @@ func (s *story) invite() {
 	s.out.heading("Everything is left running until Ctrl-C. To look around, in another terminal:")
 	s.out.block(fmt.Sprintf(`export KUBECONFIG=%s
 alias kubectl=%s
-kubectl get gitrepositories,kustomizations --all-namespaces
+kubectl get gitrepositories,kustomizations,gpuquotas --all-namespaces
 kubectl get pods --all-namespaces
 kubectl scale deployment model-server -n team-serving --replicas=5; kubectl get events -n llm-platform --watch`,
 		s.platform.Cluster.Kubeconfig(), kubectl))
@@ -62,5 +62,9 @@ sed -i 's/replicas: 1/replicas: 2/' %s
 git commit -am 'Serve with two replicas' && git push
 kubectl get kustomizations -n llm-platform --watch`, repository.URL, serverGPUs))
 	s.out.note("What the controllers say:")
-	s.out.block(fmt.Sprintf("tail -f %s %s", s.platform.Source.Log, s.platform.Kustomize.Log))
+	logs := make([]string, 0, len(platform.Programs()))
+	for _, c := range s.platform.Controllers() {
+		logs = append(logs, c.Log)
+	}
+	s.out.block("tail -f " + strings.Join(logs, " "))
 }

@@ -26,7 +26,7 @@ type story struct {
 	chronicle *chronicle
 
 	// Hashes of commits, named after what they do.
-	setUp, raise, bad, restored, ship string
+	setUp, raise, bad, restored, waiting, ship string
 }
 
 // A step is one thing to see.
@@ -53,7 +53,7 @@ func (s *story) steps() []step {
 		{"Build the controllers", s.build},
 		{"Start Kubernetes with simulated GPU nodes", s.startCluster},
 		{"Install Weir: kubectl apply -k bootstrap", s.install},
-		{"Start both controllers under their own service accounts", s.startControllers},
+		{"Start the controllers under their own service accounts", s.startControllers},
 		{"Push the first commit, and connect the cluster to the repository", s.pushFirst},
 		{"Push a commit that changes a GPU count", s.raiseGPUs},
 		{"Scale GPUs by hand", s.scaleByHand},
@@ -62,6 +62,12 @@ func (s *story) steps() []step {
 		{"Revert the change of the GPU count", s.rollBack},
 		{"Plan a change before it is applied", s.plan},
 		{"Push a commit that would take a team's namespace away", s.guardPrune},
+		{"Push a commit that needs more GPUs than the team's budget", s.neverFits},
+		{"Scale an experiment beyond the budget", s.scaleUp},
+		{"Create one more pod by hand", s.createByHand},
+		{"Push a commit that needs more GPUs than are free", s.waitForGPUs},
+		{"Drain the model server's node while others wait for its GPU", s.drain},
+		{"End the experiment", s.free},
 		{"Push a rollout that waits for a Job", s.awaitJob},
 		{"Push a new model, and kill source-controller", s.killSource},
 		{"Kill kustomize-controller when the training starts", s.killKustomize},
@@ -83,9 +89,10 @@ func (s *story) tell(ctx context.Context) error {
 	return nil
 }
 
-const summary = `Two controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
+const summary = `Three controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
 dependencies, undid what was changed by hand, refused a bad commit as a whole, rolled back by git revert, told what a
-commit would do before it did it, kept a namespace that nobody meant to delete, waited for a Job, outlived kill -9, and
+commit would do before it did it, kept a namespace that nobody meant to delete, held a team to its GPU budget whoever
+asked for more, let a commit wait for GPUs and go through when there were some, waited for a Job, outlived kill -9, and
 trained each model once. Each of these claims was checked against the API server.`
 
 // perform runs one step within its deadline. If it fails, it shows what might

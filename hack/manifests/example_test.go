@@ -235,25 +235,43 @@ func TestModelVersionIsShared(t *testing.T) {
 }
 
 // TestBudgetsHold checks that what an environment runs at once fits the GPU
-// budgets that its platform gives to the teams.
+// budgets that its platform gives to the teams, and to all of them together.
 func TestBudgetsHold(t *testing.T) {
 	t.Parallel()
 	for _, environment := range environments() {
 		budgets, used := map[string]int64{}, map[string]int64{}
 		for _, l := range layers(t, environment) {
 			for _, object := range l.objects {
-				if object.GetKind() == "ResourceQuota" {
-					budgets[object.GetNamespace()] = quantity(t, object.Object, "spec", "hard", "requests.nvidia.com/gpu")
+				if object.GetKind() == "GPUQuota" {
+					budgets[object.GetName()] = hard(t, object)
+				}
+				if team := object.GetLabels()["quota.weir.dev/team"]; object.GetKind() == "Namespace" && "team-"+team != object.GetName() {
+					t.Errorf("%s: the namespace %s draws on the budget of %q", environment, object.GetName(), team)
 				}
 				used[object.GetNamespace()] += gpus(t, object)
+				used["llm-platform"] += gpus(t, object)
 			}
 		}
-		for _, team := range []string{"team-training", "team-serving"} {
+		for _, team := range []string{"team-training", "team-serving", "llm-platform"} {
 			if used[team] == 0 || used[team] > budgets[team] {
 				t.Errorf("%s: %s uses %d GPUs of %d", environment, team, used[team], budgets[team])
 			}
 		}
+		if budgets["team-data"] != 0 || used["team-data"] != 0 {
+			t.Errorf("%s: team-data uses %d GPUs of %d, want none of none", environment, used["team-data"], budgets["team-data"])
+		}
 	}
+}
+
+// hard is the one limit of a GPUQuota.
+func hard(t *testing.T, quota *unstructured.Unstructured) int64 {
+	t.Helper()
+	limits, _, err := unstructured.NestedSlice(quota.Object, "spec", "limits")
+	if err != nil || len(limits) != 1 {
+		t.Fatalf("%s has the limits %v, want one: %v", identify(quota), limits, err)
+	}
+	limit, _ := limits[0].(map[string]any)
+	return quantity(t, limit, "hard")
 }
 
 // gpus that a Deployment or a Job of the example asks for.

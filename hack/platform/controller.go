@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -44,27 +45,54 @@ type Controller struct {
 	ended   chan struct{}
 }
 
-// StartControllers starts source-controller and kustomize-controller, each with
-// the token of its own service account, so that the RBAC that ships is what
-// they work with. It returns once both are ready.
+// Programs are the controllers that there are.
+func Programs() []string {
+	return []string{"source-controller", "kustomize-controller", "gpu-quota-controller"}
+}
+
+// StartControllers starts the controllers, each with the token of its own
+// service account, so that the RBAC that ships is what they work with. It
+// returns once all are ready.
 func (p *Platform) StartControllers(ctx context.Context) error {
 	artifacts, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	p.Source, err = p.newController(ctx, "source-controller", func(disk string) []string {
-		return []string{"--storage-path=" + disk, "--storage-addr=" + artifacts, "--storage-adv-addr=" + artifacts}
-	})
+	webhook, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	p.Kustomize, err = p.newController(ctx, "kustomize-controller", func(disk string) []string {
-		return []string{"--artifact-path=" + disk}
-	})
+	_, port, err := net.SplitHostPort(webhook)
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.Source.Start(ctx), p.Kustomize.Start(ctx))
+	// The Git server and the artifacts are on this machine, which a controller refuses unless told otherwise.
+	const local = "--allow-local-sources"
+	if p.Source, err = p.newController(ctx, "source-controller", func(disk string) []string {
+		return []string{local, "--storage-path=" + disk, "--storage-addr=" + artifacts, "--storage-adv-addr=" + artifacts}
+	}); err != nil {
+		return err
+	}
+	if p.Kustomize, err = p.newController(ctx, "kustomize-controller", func(disk string) []string {
+		return []string{local, "--artifact-path=" + disk}
+	}); err != nil {
+		return err
+	}
+	if p.Quota, err = p.newController(ctx, "gpu-quota-controller", func(string) []string {
+		return []string{"--webhook-port=" + port, "--webhook-url=https://" + webhook}
+	}); err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range p.Controllers() {
+		errs = append(errs, c.Start(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Controllers are those that were started.
+func (p *Platform) Controllers() []*Controller {
+	return slices.DeleteFunc([]*Controller{p.Source, p.Kustomize, p.Quota}, func(c *Controller) bool { return c == nil })
 }
 
 // newController prepares a controller. flags returns those that only it has,
@@ -92,9 +120,8 @@ func (p *Platform) newController(ctx context.Context, name string, flags func(di
 		return nil, err
 	}
 	c.ready = "http://" + health + "/readyz"
-	// The Git server and the artifacts are on this machine, which a controller refuses unless told otherwise.
 	c.args = append([]string{
-		"--runtime-namespace=" + Namespace, "--allow-local-sources", "--log-encoding=console",
+		"--runtime-namespace=" + Namespace, "--log-encoding=console",
 		"--metrics-addr=0", "--health-addr=" + health,
 	}, flags(c.disk)...)
 	return c, nil

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
 
+	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -30,8 +31,8 @@ import (
 type Platform struct {
 	// Cluster is there after StartCluster.
 	Cluster *testkit.Cluster
-	// Source and Kustomize are there, and run, after StartControllers.
-	Source, Kustomize *Controller
+	// Source, Kustomize and Quota are there, and run, after StartControllers.
+	Source, Kustomize, Quota *Controller
 	// Repository is there after Serve.
 	Repository *Repository
 
@@ -78,7 +79,11 @@ func Start(ctx context.Context, nodes int) (*Platform, error) {
 
 // Build compiles the controllers from the checkout.
 func (p *Platform) Build(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", p.path("bin")+"/", "./source-controller", "./kustomize-controller")
+	args := []string{"build", "-o", p.path("bin") + "/"}
+	for _, name := range Programs() {
+		args = append(args, "./"+name)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = p.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {
@@ -114,7 +119,7 @@ func (p *Platform) Install(ctx context.Context) error {
 		return err
 	}
 	_, err = p.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
-		"crd/gitrepositories.source.toolkit.fluxcd.io", "crd/kustomizations.kustomize.toolkit.fluxcd.io")
+		"crd/gitrepositories.source.toolkit.fluxcd.io", "crd/kustomizations.kustomize.toolkit.fluxcd.io", "crd/"+quotav1.GPUQuotaCRD)
 	return err
 }
 
@@ -130,6 +135,9 @@ func (p *Platform) Bootstrap() string {
 	return filepath.Join(p.root, "bootstrap")
 }
 
+// Dir is for files of the caller; it is gone after Stop.
+func (p *Platform) Dir() string { return p.dir }
+
 // Kubectl runs the cluster's kubectl as the administrator and returns what it
 // printed. An error holds what it complained of.
 func (p *Platform) Kubectl(ctx context.Context, args ...string) (string, error) {
@@ -143,10 +151,8 @@ func (p *Platform) Kubectl(ctx context.Context, args ...string) (string, error) 
 // error.
 func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
-	for _, c := range []*Controller{p.Kustomize, p.Source} {
-		if c != nil {
-			errs = append(errs, c.Stop())
-		}
+	for _, c := range p.Controllers() {
+		errs = append(errs, c.Stop())
 	}
 	if p.Repository != nil {
 		p.Repository.server.Close()
