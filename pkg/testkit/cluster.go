@@ -37,6 +37,7 @@ type clusterState struct {
 // clusterOptions are what ClusterOptions set.
 type clusterOptions struct {
 	gpuNodes int
+	fsync    bool
 	progress io.Writer
 }
 
@@ -48,6 +49,12 @@ type ClusterOption func(*clusterOptions)
 // exists. Without nodes, pods stay pending.
 func WithGPUNodes(n int) ClusterOption {
 	return func(o *clusterOptions) { o.gpuNodes = n }
+}
+
+// WithFsync has etcd wait for the disk before it says that something is
+// written, which it otherwise does not: only a measurement is after that.
+func WithFsync() ClusterOption {
+	return func(o *clusterOptions) { o.fsync = true }
 }
 
 // WithClusterProgress sends lines for a person to w: the steps of the start,
@@ -77,6 +84,7 @@ func StartCluster(ctx context.Context, opts ...ClusterOption) (*Cluster, error) 
 	err = launch.run(ctx, &c.state, "up",
 		"--dir="+dir,
 		"--gpu-nodes="+strconv.Itoa(options.gpuNodes),
+		"--fsync="+strconv.FormatBool(options.fsync),
 		"--owner-pid="+strconv.Itoa(os.Getpid()),
 		"--output=json",
 	)

@@ -42,6 +42,8 @@ type specs struct {
 	layout layout
 	ports  ports
 	path   func(component string) string
+	// fsync has etcd wait for the disk.
+	fsync bool
 }
 
 // spec completes a component's flags with what all components share.
@@ -59,26 +61,29 @@ func (s specs) spec(name string, flags ...string) process.Spec {
 
 func (s specs) etcd() process.Spec {
 	l := s.layout
-	return s.spec(etcdName,
-		"--name="+member,
-		"--data-dir="+l.data(),
-		"--listen-client-urls="+s.ports.etcdURL(),
-		"--advertise-client-urls="+s.ports.etcdURL(),
+	flags := []string{
+		"--name=" + member,
+		"--data-dir=" + l.data(),
+		"--listen-client-urls=" + s.ports.etcdURL(),
+		"--advertise-client-urls=" + s.ports.etcdURL(),
 		// On one port with gRPC and TLS, Go's HTTP/2 server would carry the API server's watches, and slowly.
-		"--listen-client-http-urls="+s.ports.etcdHTTPURL(),
-		"--listen-peer-urls="+s.ports.peerURL(),
-		"--initial-advertise-peer-urls="+s.ports.peerURL(),
-		"--initial-cluster="+s.initialCluster(),
-		"--cert-file="+l.cert(etcdServer), "--key-file="+l.key(etcdServer),
-		"--trusted-ca-file="+l.cert(etcdCA), "--client-cert-auth",
-		"--peer-cert-file="+l.cert(etcdServer), "--peer-key-file="+l.key(etcdServer),
-		"--peer-trusted-ca-file="+l.cert(etcdCA), "--peer-client-cert-auth",
+		"--listen-client-http-urls=" + s.ports.etcdHTTPURL(),
+		"--listen-peer-urls=" + s.ports.peerURL(),
+		"--initial-advertise-peer-urls=" + s.ports.peerURL(),
+		"--initial-cluster=" + s.initialCluster(),
+		"--cert-file=" + l.cert(etcdServer), "--key-file=" + l.key(etcdServer),
+		"--trusted-ca-file=" + l.cert(etcdCA), "--client-cert-auth",
+		"--peer-cert-file=" + l.cert(etcdServer), "--peer-key-file=" + l.key(etcdServer),
+		"--peer-trusted-ca-file=" + l.cert(etcdCA), "--peer-client-cert-auth",
 		// The ports are held by the supervisor, which permits sharing them.
 		"--socket-reuse-port",
-		// The cluster does not outlive its directory, so nothing is gained by waiting for the disk.
-		"--unsafe-no-fsync",
 		"--log-level=warn",
-	)
+	}
+	if !s.fsync {
+		// The cluster does not outlive its directory, so nothing is gained by waiting for the disk.
+		flags = append(flags, "--unsafe-no-fsync")
+	}
+	return s.spec(etcdName, flags...)
 }
 
 // revisionBump is added to the revision of a restored etcd. It is more than any cluster writes between two snapshots.

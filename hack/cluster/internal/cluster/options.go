@@ -36,6 +36,8 @@ type Options struct {
 	Dir string `json:"dir"`
 	// GPUNodes is how many simulated nodes with eight GPUs to add. With none, pods stay pending.
 	GPUNodes int `json:"gpuNodes"`
+	// Fsync has etcd wait for the disk, as a cluster that is to last does.
+	Fsync bool `json:"fsync"`
 	// OwnerPID, if not 0, is a process whose end stops the cluster.
 	OwnerPID int `json:"ownerPID"`
 	// Assets are the programs to run.

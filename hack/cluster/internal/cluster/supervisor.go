@@ -144,7 +144,7 @@ func (s *supervisor) prepare() (release func(), err error) {
 		reserved = append(reserved, r)
 	}
 	p := ports{etcd: reserved[0].Port, etcdHTTP: reserved[1].Port, peer: reserved[2].Port, api: reserved[3].Port}
-	s.specs = specs{layout: s.layout, ports: p, path: s.opts.Assets.Path}
+	s.specs = specs{layout: s.layout, ports: p, path: s.opts.Assets.Path, fsync: s.opts.Fsync}
 	if err := s.writeFiles(); err != nil {
 		release()
 		return nil, fmt.Errorf("write the cluster's files: %w", err)

@@ -37,6 +37,7 @@ type runner struct {
 
 	name, dir  string
 	gpuNodes   int
+	fsync      bool
 	owner      int
 	foreground bool
 	output     string
@@ -138,6 +139,7 @@ func (r *runner) flags(v verb) *flag.FlagSet {
 	}
 	if v.name == "up" {
 		flags.IntVar(&r.gpuNodes, "gpu-nodes", 0, "`number` of simulated nodes with 8 GPUs each to add")
+		flags.BoolVar(&r.fsync, "fsync", false, "have etcd wait for the disk, which only a measurement needs")
 		flags.IntVar(&r.owner, "owner-pid", 0, "end the cluster when the process with this `number` ends")
 		flags.BoolVar(&r.foreground, "foreground", false, "stay, and end the cluster on Ctrl-C")
 	}

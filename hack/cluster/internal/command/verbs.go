@@ -13,7 +13,7 @@ import (
 )
 
 func (r *runner) up(ctx context.Context, _ []string) error {
-	opts := cluster.Options{Name: r.name, Dir: r.dir, GPUNodes: r.gpuNodes, OwnerPID: r.owner}
+	opts := cluster.Options{Name: r.name, Dir: r.dir, GPUNodes: r.gpuNodes, Fsync: r.fsync, OwnerPID: r.owner}
 	if err := opts.Validate(); err != nil {
 		return err
 	}
