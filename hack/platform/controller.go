@@ -62,10 +62,6 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, port, err := net.SplitHostPort(webhook)
-	if err != nil {
-		return err
-	}
 	// The Git server and the artifacts are on this machine, which a controller refuses unless told otherwise.
 	const local = "--allow-local-sources"
 	if p.Source, err = p.newController(ctx, "source-controller", func(disk string) []string {
@@ -78,9 +74,7 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if p.Quota, err = p.newController(ctx, "gpu-quota-controller", func(string) []string {
-		return []string{"--webhook-port=" + port, "--webhook-url=https://" + webhook}
-	}); err != nil {
+	if p.Quota, err = p.newQuotaController(ctx, webhook, webhook); err != nil {
 		return err
 	}
 	var errs []error
@@ -92,7 +86,7 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 
 // Controllers are those that were started.
 func (p *Platform) Controllers() []*Controller {
-	return slices.DeleteFunc([]*Controller{p.Source, p.Kustomize, p.Quota}, func(c *Controller) bool { return c == nil })
+	return slices.DeleteFunc(append([]*Controller{p.Source, p.Kustomize, p.Quota}, p.replicas...), func(c *Controller) bool { return c == nil })
 }
 
 // newController prepares a controller. flags returns those that only it has,

@@ -36,6 +36,10 @@ type Platform struct {
 	// Repository is there after Serve.
 	Repository *Repository
 
+	// replicas and balancer are there after StartQuotaReplicas.
+	replicas []*Controller
+	balancer *Balancer
+
 	root   string // of the checkout of Weir
 	dir    string // for everything that the platform writes
 	client dynamic.Interface
@@ -153,6 +157,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
 	for _, c := range p.Controllers() {
 		errs = append(errs, c.Stop())
+	}
+	if p.balancer != nil {
+		errs = append(errs, p.balancer.Close())
 	}
 	if p.Repository != nil {
 		p.Repository.server.Close()
