@@ -62,17 +62,21 @@ build: ## Build all controllers into bin/.
 	go build -o bin/ $(addprefix ./,$(CONTROLLERS))
 
 .PHONY: test
-test: deps kubernetes ## Run all tests, those against a real API server too.
+test: deps-test kubernetes ## Run all tests, those against a real API server too.
 	go test -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 	GOWORK=off go -C hack/cluster test -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: test-race
-test-race: deps kubernetes ## Run the tests of the workspace with the race detector. Needs a C compiler.
+test-race: deps-test kubernetes ## Run the tests of the workspace with the race detector. Needs a C compiler.
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 
 .PHONY: deps
-deps: ## Install what the tests need beside Go: git, from Debian.
+deps: ## Install what the demo needs beside Go: git, from Debian.
 	@hack/deps.sh
+
+.PHONY: deps-test
+deps-test: ## The same for the tests, which run a Prometheus too.
+	@hack/deps.sh prometheus
 
 .PHONY: kubernetes
 kubernetes: ## Build Kubernetes from Go modules, once: some minutes the first time.

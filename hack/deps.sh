@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Sees to it that the few programs are there which the tests and the demo run and Go does not bring.
+# usage: deps.sh [prometheus]
 set -euo pipefail
 
 missing() {
@@ -10,14 +11,40 @@ missing() {
 	[[ -x "$(git --exec-path)/git-http-backend" ]] || echo "git-http-backend (in Debian's package git)"
 }
 
-lacking="$(missing)"
-[[ -z "$lacking" ]] && exit 0
-if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-	echo "$lacking is missing. On Debian: sudo apt-get install git" >&2
-	exit 1
-fi
-echo "$lacking is missing: installing Debian's package git" >&2
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends git ca-certificates
-lacking="$(missing)"
-[[ -z "$lacking" ]] || { echo "$lacking is still missing after apt-get install git" >&2; exit 1; }
+install_git() {
+	local lacking
+	lacking="$(missing)"
+	[[ -z "$lacking" ]] && return
+	if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+		echo "$lacking is missing. On Debian: sudo apt-get install git" >&2
+		exit 1
+	fi
+	echo "$lacking is missing: installing Debian's package git" >&2
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends git ca-certificates
+	lacking="$(missing)"
+	[[ -z "$lacking" ]] || { echo "$lacking is still missing after apt-get install git" >&2; exit 1; }
+}
+
+# The package is unpacked and not installed: an installed one would run a server of its own from now on.
+unpack_prometheus() {
+	local home="${XDG_CACHE_HOME:-$HOME/.cache}/weir/prometheus" work
+	[[ -x "$home/usr/bin/prometheus" ]] && return
+	if ! command -v apt-get >/dev/null; then
+		echo "Prometheus is missing: put the program at $home/usr/bin/prometheus" >&2
+		exit 1
+	fi
+	work="$(mktemp -d)"
+	# shellcheck disable=SC2064 # the directory of now
+	trap "rm -rf '$work'" EXIT
+	echo "unpacking Debian's package prometheus into $home" >&2
+	# The lists of a fresh machine are empty.
+	(cd "$work" && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } 2>/dev/null)
+	mkdir -p "$home"
+	dpkg -x "$work"/prometheus_*.deb "$home"
+}
+
+install_git
+for program in "$@"; do
+	"unpack_$program"
+done
