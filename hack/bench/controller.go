@@ -4,24 +4,22 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/weir-gitops/weir/hack/platform"
 )
 
 // memoryLimit is that of the shipped Deployment, which Go takes as its soft
@@ -150,21 +148,7 @@ func labelsOf(series *dto.Metric) map[string]string {
 }
 
 // peakMemory is the most resident memory that the process ever had, in MiB.
-func (c *controller) peakMemory() (float64, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/status")
-	if err != nil {
-		return 0, err
-	}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) >= 2 && fields[0] == "VmHWM:" {
-			kib, err := strconv.ParseFloat(fields[1], 64)
-			return kib / 1024, err
-		}
-	}
-	return 0, io.ErrUnexpectedEOF
-}
+func (c *controller) peakMemory() (float64, error) { return platform.PeakMemory(c.cmd.Process.Pid) }
 
 // cpuSeconds is the processor time that the process has used.
 func (c *controller) cpuSeconds() (float64, error) { return c.sum("process_cpu_seconds_total", nil) }

@@ -40,6 +40,10 @@ var parts = []part{
 	{"distinct", measureDistinct},
 	{"large", measureLarge},
 	{"growth", measureGrowth},
+	{"admission", measureAdmission},
+	{"wakeup", measureWakeups},
+	{"recount", measureRecount},
+	{"storm", measureStorm},
 }
 
 func main() {

@@ -36,6 +36,8 @@ type Controller struct {
 	Log string
 	// Kubeconfig bears the token of its service account.
 	Kubeconfig string
+	// Metrics is the address that serves /metrics.
+	Metrics string
 
 	program string
 	args    []string
@@ -113,10 +115,13 @@ func (p *Platform) newController(ctx context.Context, name string, flags func(di
 	if err != nil {
 		return nil, err
 	}
+	if c.Metrics, err = freeAddress(ctx); err != nil {
+		return nil, err
+	}
 	c.ready = "http://" + health + "/readyz"
 	c.args = append([]string{
 		"--runtime-namespace=" + Namespace, "--log-encoding=console",
-		"--metrics-addr=0", "--health-addr=" + health,
+		"--metrics-addr=" + c.Metrics, "--health-addr=" + health,
 	}, flags(c.disk)...)
 	return c, nil
 }

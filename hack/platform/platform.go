@@ -97,10 +97,10 @@ func (p *Platform) Build(ctx context.Context) error {
 }
 
 // StartCluster starts Kubernetes with the given number of simulated nodes,
-// each with 8 GPUs.
-func (p *Platform) StartCluster(ctx context.Context, nodes int) error {
+// each with 8 GPUs, and whatever else the options ask for.
+func (p *Platform) StartCluster(ctx context.Context, nodes int, opts ...testkit.ClusterOption) error {
 	var err error
-	if p.Cluster, err = testkit.StartCluster(ctx, testkit.WithGPUNodes(nodes)); err != nil {
+	if p.Cluster, err = testkit.StartCluster(ctx, append(opts, testkit.WithGPUNodes(nodes))...); err != nil {
 		return err
 	}
 	if p.client, err = dynamic.NewForConfig(p.Cluster.Config()); err != nil {
