@@ -70,8 +70,8 @@ func onGPUs(ctx context.Context, measure func(*gpuRig) error, opts ...testkit.Cl
 }
 
 // start starts replicas of the controller.
-func (r *gpuRig) start(ctx context.Context, n int) (err error) {
-	r.replicas, err = r.platform.StartQuotaReplicas(ctx, n)
+func (r *gpuRig) start(ctx context.Context, n int, flags ...string) (err error) {
+	r.replicas, err = r.platform.StartQuotaReplicas(ctx, n, flags...)
 	return err
 }
 

@@ -39,6 +39,8 @@ type Platform struct {
 	// replicas and balancer are there after StartQuotaReplicas.
 	replicas []*Controller
 	balancer *Balancer
+	// prometheus is there after StartPrometheus.
+	prometheus *Prometheus
 
 	root   string // of the checkout of Weir
 	dir    string // for everything that the platform writes
@@ -157,6 +159,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
 	for _, c := range p.Controllers() {
 		errs = append(errs, c.Stop())
+	}
+	if p.prometheus != nil {
+		errs = append(errs, p.prometheus.stop())
 	}
 	if p.balancer != nil {
 		errs = append(errs, p.balancer.Close())

@@ -17,9 +17,20 @@ func (p *Platform) newQuotaController(ctx context.Context, listen, call string, 
 	if err != nil {
 		return nil, fmt.Errorf("the webhook's address: %w", err)
 	}
+	_, called, err := net.SplitHostPort(call)
+	if err != nil {
+		return nil, fmt.Errorf("the address that the API server calls: %w", err)
+	}
 	return p.newController(ctx, "gpu-quota-controller", func(string) []string {
-		return append([]string{"--webhook-port=" + port, "--webhook-url=https://" + call}, flags...)
+		// Certificates are made for names.
+		return append([]string{"--webhook-port=" + port, "--webhook-url=https://localhost:" + called}, flags...)
 	})
+}
+
+// HasteInElection has a leader that was killed replaced within seconds. A slow
+// machine takes a leader that lives for a dead one then.
+func HasteInElection() []string {
+	return []string{"--leader-election-lease-duration=4s", "--leader-election-renew-deadline=3s", "--leader-election-retry-period=500ms"}
 }
 
 // StartQuotaReplicas starts n replicas of gpu-quota-controller, of which one
@@ -37,9 +48,7 @@ func (p *Platform) StartQuotaReplicas(ctx context.Context, n int, flags ...strin
 	if p.balancer, err = Balance(ctx, addresses); err != nil {
 		return nil, err
 	}
-	// A leader that was killed is replaced soon enough to be seen in a test.
-	flags = append([]string{"--enable-leader-election", "--leader-election-lease-duration=3s",
-		"--leader-election-renew-deadline=2s", "--leader-election-retry-period=500ms"}, flags...)
+	flags = append([]string{"--enable-leader-election"}, flags...)
 	var errs []error
 	for i := range addresses {
 		replica, err := p.newQuotaController(ctx, addresses[i], p.balancer.Addr, flags...)

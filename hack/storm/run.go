@@ -36,15 +36,12 @@ type Report struct {
 	Left int
 	// Settled is how long after the last create none was open any more.
 	Settled time.Duration
-	// LargestLedger is in bytes, BusiestLedger in writes within a second.
-	LargestLedger, BusiestLedger int
+	// LargestLedger is in bytes, BusiestLedger in writes a second.
+	LargestLedger int
+	BusiestLedger float64
 	// Took is the time of the creates.
 	Took time.Duration
 }
-
-// settling is how long a reservation that came to nothing may stay: as long as
-// an API server may take to store a pod that was admitted, and half a minute.
-const settling = 3 * time.Minute
 
 // Run sets the quotas up, blows the storm and replays it. The replicas must be
 // running, without any quota yet.
@@ -70,7 +67,7 @@ func Run(ctx context.Context, api kubernetes.Interface, quotas client.Client, re
 	close(done)
 	report.Took = time.Since(begun)
 	if err == nil {
-		err = settle(ctx, api, report)
+		err = settle(ctx, api, plan, report)
 	}
 	stopWatching()
 	if err := errors.Join(err, background.Wait()); err != nil {
@@ -120,9 +117,9 @@ func kill(ctx context.Context, replicas []*platform.Controller, plan Plan, calm 
 	}
 }
 
-// settle waits until no reservation is open.
-func settle(ctx context.Context, api kubernetes.Interface, report *Report) error {
-	ctx, cancel := context.WithTimeout(ctx, settling)
+// settle waits until no reservation is open, as long as the plan says.
+func settle(ctx context.Context, api kubernetes.Interface, plan Plan, report *Report) error {
+	ctx, cancel := context.WithTimeout(ctx, plan.Settling)
 	defer cancel()
 	begun := time.Now()
 	err := platform.Await(ctx, func(ctx context.Context) error {

@@ -45,6 +45,10 @@ type Plan struct {
 	Workers int
 	// KillEvery is the mean time between two kills; zero: nobody is killed.
 	KillEvery time.Duration
+	// Settling is how long to wait, when all is over, until no reservation is
+	// open. A pod whose review outlived its replica leaves one for a minute and
+	// a half.
+	Settling time.Duration
 	// Seed makes the choices of two storms the same.
 	Seed uint64
 }

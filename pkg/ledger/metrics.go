@@ -80,6 +80,7 @@ func (c *Collectors) Conflict(root string) { c.conflicts.WithLabelValues(root).I
 // Wrote implements Metrics.
 func (c *Collectors) Wrote(root string, bytes, pods int) {
 	c.writes.WithLabelValues(root).Inc()
+	c.conflicts.WithLabelValues(root) // at 0: a counter that begins with its first conflict shows no rate of it
 	c.bytes.WithLabelValues(root).Set(float64(bytes))
 	if pods > 0 {
 		c.batch.Observe(float64(pods))
