@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/hack/docs/markdown"
 	"github.com/weir-gitops/weir/pkg/app"
 )
@@ -32,6 +33,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 			reflect.TypeFor[kustomizev1.KustomizationStatus](),
 		},
 		gitRepositories: {reflect.TypeFor[sourcev1.GitRepositorySpec]()},
+		gpuQuotas:       {reflect.TypeFor[quotav1.GPUQuotaSpec](), reflect.TypeFor[quotav1.GPUQuotaStatus]()},
 	}
 	for path, p := range specPages(t) {
 		for _, typ := range types[path] {
@@ -125,8 +127,8 @@ func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
 		"GPUQuotaExceededReason":        kustomizev1.GPUQuotaExceededReason,
 		"GPUQuotaNeverFitsReason":       kustomizev1.GPUQuotaNeverFitsReason,
 		"GPUQuotaUnavailableReason":     kustomizev1.GPUQuotaUnavailableReason,
-		"GPUQuotaWarningReason":         kustomizev1.GPUQuotaWarningReason,
 		"SwapIncompleteReason":          kustomizev1.SwapIncompleteReason,
+		"GPUQuotaWarningReason":         kustomizev1.GPUQuotaWarningReason,
 	}
 	p := specPages(t)[kustomizations]
 	for _, name := range constants(t, "api/kustomize/v1/conditions.go") {
@@ -137,6 +139,31 @@ func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
 			t.Errorf("%s: no row of a table is about %s", kustomizations, value)
 		}
 	}
+	for name, value := range literals(t, "api/quota/v1alpha1/conditions.go") {
+		if specPages(t)[gpuQuotas].About(value) == "" {
+			t.Errorf("%s: no row of a table is about %s, the value of %s", gpuQuotas, value, name)
+		}
+	}
+}
+
+// literals returns the constants of a file that have their value beside them.
+func literals(t *testing.T, path string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	ast.Inspect(parse(t, path), func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			found[spec.Names[0].Name] = unquote(t, literal)
+		}
+		return true
+	})
+	if len(found) != len(constants(t, path)) {
+		t.Fatalf("%s has constants whose value is not beside them", path)
+	}
+	return found
 }
 
 // TestEveryKeyIsDescribed goes by the constants for labels, annotations and
@@ -164,6 +191,7 @@ func TestEveryFlagIsDescribed(t *testing.T) {
 	for path, options := range map[string]string{
 		kustomizations:  "kustomize-controller/internal/app/options.go",
 		gitRepositories: "source-controller/internal/app/options.go",
+		gpuQuotas:       "gpu-quota-controller/internal/app/options.go",
 	} {
 		p := specPages(t)[path]
 		defined := flags(t, options)

@@ -20,6 +20,7 @@ const root = "../.."
 const (
 	kustomizations  = "kustomize-controller/docs/kustomizations.md"
 	gitRepositories = "source-controller/docs/gitrepositories.md"
+	gpuQuotas       = "gpu-quota-controller/docs/gpuquotas.md"
 )
 
 // pages returns every Markdown file of the repository.
@@ -50,6 +51,7 @@ func specPages(t *testing.T) map[string]*markdown.Page {
 	return map[string]*markdown.Page{
 		kustomizations:  readPage(t, kustomizations),
 		gitRepositories: readPage(t, gitRepositories),
+		gpuQuotas:       readPage(t, gpuQuotas),
 	}
 }
 
