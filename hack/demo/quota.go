@@ -140,14 +140,8 @@ func (s *story) scaleUp(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	quota, err := s.platform.Kubectl(ctx, "get", "gpuquotas")
-	if err != nil {
-		return outcome{}, err
-	}
-	result := seen(fmt.Sprintf("kubectl scale of an experiment to 20 GPUs: it got %d, and no pod beyond the budget of %d", budget-1, budget),
-		"Event FailedCreate: "+message)
-	result.table = quota
-	return result, nil
+	return seen(fmt.Sprintf("kubectl scale of an experiment to 20 GPUs: it got %d, and no pod beyond the budget of %d", budget-1, budget),
+		"Event FailedCreate: "+message), nil
 }
 
 // createByHand asks for one GPU more.
@@ -212,8 +206,22 @@ func (s *story) drain(ctx context.Context) (outcome, error) {
 	if _, err := s.platform.Kubectl(ctx, "uncordon", node); err != nil {
 		return outcome{}, err
 	}
-	return seen(fmt.Sprintf("kubectl drain %s at full quota: the model server runs elsewhere after %.1f s, with its GPU", node, took.Seconds()),
-		"13 pods of the experiment and a commit were waiting for that GPU"), nil
+	result := seen(fmt.Sprintf("kubectl drain %s at full quota: the model server runs elsewhere after %.1f s, with its GPU", node, took.Seconds()),
+		"13 pods of the experiment and a commit were waiting for that GPU")
+	result.table, err = s.showsFull(ctx)
+	return result, err
+}
+
+// showsFull waits until the status of the quotas, which is at most ten seconds
+// old, shows the full budget.
+func (s *story) showsFull(ctx context.Context) (table string, err error) {
+	err = platform.Await(ctx, func(ctx context.Context) error {
+		if table, err = s.platform.Kubectl(ctx, "get", "gpuquotas"); err == nil && !strings.Contains(table, fmt.Sprintf("gpu %d/%d", budget, budget)) {
+			err = fmt.Errorf("the status does not show the full budget:\n%s", table)
+		}
+		return err
+	})
+	return table, err
 }
 
 // free ends the experiment, and sees the waiting commit go through.
@@ -222,10 +230,13 @@ func (s *story) free(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	begun := time.Now()
-	if err := platform.Await(ctx, s.serves(s.waiting, 2)); err != nil {
+	if err := platform.Await(ctx, func(ctx context.Context) error { return s.holds(ctx, 2) }); err != nil {
 		return outcome{}, err
 	}
 	took := time.Since(begun)
+	if err := platform.Await(ctx, s.serves(s.waiting, 2)); err != nil {
+		return outcome{}, err
+	}
 	commit, err := s.platform.Repository.Revert(ctx, mei, s.waiting)
 	if err != nil {
 		return outcome{}, err
@@ -233,7 +244,7 @@ func (s *story) free(ctx context.Context) (outcome, error) {
 	if err := platform.Await(ctx, s.serves(commit, 1)); err != nil {
 		return outcome{}, err
 	}
-	return seen(fmt.Sprintf("The experiment is over: commit %s went through by itself, and was Ready after %.1f s", short(s.waiting), took.Seconds())), nil
+	return seen(fmt.Sprintf("The experiment is over: commit %s went through by itself, and its pod ran after %.1f s", short(s.waiting), took.Seconds())), nil
 }
 
 // oneMore is a pod of the experiment that belongs to nobody, as a manifest.
