@@ -176,3 +176,28 @@ func TestGateAnswersSoon(t *testing.T) {
 		t.Errorf("answered after %s", median)
 	}
 }
+
+// Who asked first is served first, even if a later one would fit in between; what
+// was waited for goes to all that it is enough for.
+func TestGateKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	g := newGated(newSuite(t), 4)
+	g.hold("other", 3)
+	g.push(map[string]string{"large/web.yaml": deployment("large", 3), "small/web.yaml": deployment("small", 1)})
+	g.create("large", at("./large"))
+	g.awaitFailure("large", kustomizev1.GPUQuotaExceededReason)
+	g.create("small", at("./small"))
+	message := g.awaitFailure("small", kustomizev1.GPUQuotaExceededReason)
+	g.wants(message, `a revision that asked earlier waits for gpu of GPUQuota "`+g.ns+`"`)
+	// A newer revision of the first keeps its place.
+	g.push(map[string]string{"large/web.yaml": deployment("large", 2), "small/web.yaml": deployment("small", 1)})
+	g.await("large", "waits with its new revision", func(k *kustomizev1.Kustomization) bool {
+		return strings.Contains(conditions.GetMessage(k, fluxmeta.ReadyCondition), "gpu requested 2")
+	})
+	g.release("other")
+	for _, name := range []string{"large", "small"} {
+		g.await(name, "is applied", func(k *kustomizev1.Kustomization) bool { return conditions.IsReady(k) })
+	}
+	g.holds("large", 2)
+	g.holds("small", 1)
+}
