@@ -48,5 +48,11 @@ func (o *Options) Validate() error {
 	if o.Namespace == "" {
 		errs = append(errs, errors.New("--runtime-namespace is empty: the ledgers are kept there"))
 	}
+	if o.Watch.LabelSelector != "" {
+		errs = append(errs, errors.New("--watch-label-selector cannot be set: a tree of quotas is not divided among controllers"))
+	}
+	if !o.Watch.AllNamespaces {
+		errs = append(errs, errors.New("--watch-all-namespaces cannot be false: a tree of quotas spans the cluster"))
+	}
 	return errors.Join(errs...)
 }
