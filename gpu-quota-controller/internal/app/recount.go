@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	helper "github.com/fluxcd/pkg/runtime/controller"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
@@ -89,8 +91,8 @@ func (p *parts) pod(ctx context.Context, namespace, name string) (types.UID, err
 	return object.UID, nil
 }
 
-// newTerm returns what tells the term of the leader: how often the lease has
-// changed hands. Without leader election there are no terms.
+// newTerm returns what tells the term of the leader, which is higher than that
+// of any leader before it. Without leader election there are no terms.
 func newTerm(a *app.App, o *Options) (func(context.Context) (int64, error), error) {
 	if !o.LeaderElection.Enable {
 		return func(context.Context) (int64, error) { return 0, nil }, nil
@@ -104,11 +106,17 @@ func newTerm(a *app.App, o *Options) (func(context.Context) (int64, error), erro
 		if err != nil {
 			return 0, fmt.Errorf("read lease %s/%s: %w", o.Namespace, a.LeaseName(), err)
 		}
-		if lease.Spec.LeaseTransitions == nil {
-			return 1, nil
-		}
-		return int64(*lease.Spec.LeaseTransitions) + 1, nil
+		return termOf(lease), nil
 	}, nil
+}
+
+// termOf is how often a lease has changed hands. A lease that was deleted starts
+// to count anew, and ledgers would refuse its leaders for ever: the one that was
+// made later counts for more.
+func termOf(lease *coordinationv1.Lease) int64 {
+	const hands = 20 // bits for the changes of one lease
+	changes := int64(ptr.Deref(lease.Spec.LeaseTransitions, 0))
+	return lease.CreationTimestamp.Unix()<<hands + min(changes+1, 1<<hands-1)
 }
 
 // groups are the API groups of the kinds that have grants.
