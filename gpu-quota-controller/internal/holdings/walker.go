@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/lru"
@@ -124,6 +125,8 @@ func (w *Walker) resource(owner *Owner) (schema.GroupVersionResource, string, er
 type Wish struct {
 	// Exists: it is there and is not being deleted.
 	Exists bool
+	// UID that it has; empty if it does not exist.
+	UID types.UID
 	// Finished: it ran to its end and makes no more pods.
 	Finished bool
 	// Pods is how many it wants at a time; -1: that is not known.
@@ -160,7 +163,9 @@ func (w *Walker) Wish(ctx context.Context, owner Owner) (Wish, error) {
 	case owner.UID != "" && object.GetUID() != owner.UID, object.GetDeletionTimestamp() != nil:
 		return Wish{}, nil
 	}
-	return wish(object), nil
+	wanted := wish(object)
+	wanted.UID = object.GetUID()
+	return wanted, nil
 }
 
 // wish is what an object that exists wants.

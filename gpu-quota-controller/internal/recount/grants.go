@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/weir-gitops/weir/gpu-quota-controller/internal/holdings"
 	"github.com/weir-gitops/weir/pkg/gpu"
 	"github.com/weir-gitops/weir/pkg/ledger"
 )
@@ -16,6 +17,9 @@ import (
 // grantTime is how long a grant may go without a new pod before the rest of it
 // lapses.
 const grantTime = 15 * time.Minute
+
+// replaceTime is how long an object may be away before it is taken for gone.
+const replaceTime = time.Minute
 
 // grants are the grants of a tree as the recount follows them.
 type grants map[types.UID]*grant
@@ -33,8 +37,36 @@ type grant struct {
 type object struct {
 	// shrinks: it held more than its envelope when it was first seen.
 	shrinks bool
-	// seen: it was there once. ended: it is gone again, or finished.
-	seen, ended bool
+	// looked: it was looked at. seen: it was there once. fed: it has made a pod
+	// since the grant was seen.
+	looked, seen, fed bool
+	// before is what had finished when it was first looked at: the revision may
+	// be about to put another one in its place.
+	before types.UID
+	// absent is since when it is not there any more.
+	absent time.Time
+	// ended: it is gone, or has finished.
+	ended bool
+}
+
+// look takes in what an object wants at a time of the clock. What is gone may
+// only be being replaced, which takes as long as its pods take to end.
+func (o *object) look(wish holdings.Wish, now time.Time) {
+	first := !o.looked
+	o.looked = true
+	switch {
+	case !wish.Exists && !o.seen:
+	case !wish.Exists && o.absent.IsZero():
+		o.absent = now
+	case !wish.Exists:
+		o.ended = now.Sub(o.absent) >= replaceTime
+	default:
+		if first && wish.Finished {
+			o.before = wish.UID
+		}
+		o.seen, o.absent = true, time.Time{}
+		o.ended = wish.Finished && (o.fed || wish.UID != o.before)
+	}
 }
 
 // follow brings what is known up to the grants of the record, at a time of the

@@ -135,16 +135,19 @@ func (r *Recounter) attribute(ctx context.Context, root *root, c *charger, snaps
 	}
 	held := map[string]gpu.Amounts{}
 	for _, pod := range snapshot.Pods {
-		if pod.Phase != holdings.Holding {
+		began := root.begun && root.mark.Began(pod)
+		if pod.Phase != holdings.Holding && !began {
 			continue
 		}
 		key := r.objectOf(ctx, pod, of)
 		if key == "" {
 			continue
 		}
-		held[key] = held[key].Add(c.charge(pod))
-		if root.begun && root.mark.Began(pod) {
-			of[key].fed = now
+		if pod.Phase == holdings.Holding {
+			held[key] = held[key].Add(c.charge(pod))
+		}
+		if began {
+			of[key].fed, of[key].objects[key].fed = now, true
 		}
 	}
 	r.lookAt(ctx, root, now)
@@ -178,13 +181,13 @@ func (r *Recounter) lookAt(ctx context.Context, root *root, now time.Time) {
 			if o.ended || len(parts) != 4 {
 				continue
 			}
-			owner := holdings.Owner{APIVersion: schema.GroupVersion{Group: parts[0]}.String() + "/", Kind: parts[1], Namespace: parts[2], Name: parts[3]}
+			// Any version will do.
+			owner := holdings.Owner{APIVersion: schema.GroupVersion{Group: parts[0]}.String(), Kind: parts[1], Namespace: parts[2], Name: parts[3]}
 			wish, err := r.Walker.Wish(ctx, owner)
 			if err != nil {
 				continue // it is looked at again
 			}
-			o.ended = o.seen && !wish.Exists || wish.Finished
-			o.seen = o.seen || wish.Exists
+			o.look(wish, now)
 		}
 	}
 }
