@@ -123,7 +123,7 @@ func (r *Recounter) count(ctx context.Context, root *root) error {
 	}
 	root.mark, root.begun, root.closed = snapshot.Mark, true, false
 	root.open.Store(len(root.slots) > 0)
-	r.settleAges(ctx, root, written, now)
+	r.settleAges(ctx, root, o, written, now)
 	latest := &Latest{Record: written, Balances: written.Balances(), Unknown: found.unknown, Claims: found.claims, Strays: root.ages.strays(written, now)}
 	root.latest.Store(latest)
 	r.Metrics.counted(root.name, latest, drift)
@@ -280,13 +280,19 @@ func (r *Recounter) settled(root *root, snapshot holdings.Snapshot) func(ledger.
 }
 
 // settleAges asks for the pods of reservations that are old. Those that do not
-// exist are settled by the next count.
-func (r *Recounter) settleAges(ctx context.Context, root *root, record *ledger.Record, now time.Time) {
+// exist, or are in a namespace that this tree does not count any more, are
+// settled by the next count.
+func (r *Recounter) settleAges(ctx context.Context, root *root, o order, record *ledger.Record, now time.Time) {
 	root.ages.see(record.Reservations, now)
 	clear(root.absent)
 	for i := range record.Reservations {
 		res := &record.Reservations[i]
 		if !root.ages.old(res.Pod, now) {
+			continue
+		}
+		if pod := r.Holdings.Pod(res.Pod); pod != nil && o.quota(pod.Namespace) == "" {
+			// It was admitted by who did not know yet that its namespace had moved.
+			root.absent[res.Pod] = true
 			continue
 		}
 		uid, err := r.Pod(ctx, res.Namespace, res.Name)
