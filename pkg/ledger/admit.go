@@ -118,7 +118,11 @@ func (d *desk) slot(c Claim, adds gpu.Amounts) (int, gpu.Amounts) {
 	if c.Owner == "" {
 		return -1, nil
 	}
-	i := slices.IndexFunc(d.record.Slots, func(s Slot) bool { return s.Owner == c.Owner && s.Quota == c.Quota })
+	// The UID is what the pod says. That of somebody else's workload, in another
+	// namespace, is of no use to it.
+	i := slices.IndexFunc(d.record.Slots, func(s Slot) bool {
+		return s.Owner == c.Owner && s.Quota == c.Quota && s.Namespace == c.Namespace
+	})
 	if i < 0 {
 		return -1, nil
 	}

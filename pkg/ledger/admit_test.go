@@ -245,6 +245,20 @@ func TestAdmitLeavesRoomToCount(t *testing.T) {
 	}
 }
 
+// A quota may have several namespaces. What a pod in one says of its owner is no
+// claim on a slot of another.
+func TestSlotOfAnotherNamespace(t *testing.T) {
+	full := slots(used(tree(), "team-a", 14), "web", 2)
+	forged := owned(claim("p", "team-a", 2), "web")
+	forged.Namespace = "team-a-2"
+	if d := full.Admit(forged); d.Outcome != Exceeded || len(full.Slots) != 1 {
+		t.Errorf("got %s, slots %+v", d.Outcome, full.Slots)
+	}
+	if d := full.Admit(owned(claim("p", "team-a", 2), "web")); d.Outcome != Admitted {
+		t.Errorf("its own pod: got %s", d.Outcome)
+	}
+}
+
 func TestCauses(t *testing.T) {
 	d := used(tree(), "team-a", 12).Admit(claim("p", "team-a", 8))
 	causes := d.Causes()

@@ -81,7 +81,9 @@ func SlotOwner(chain []Owner) Owner {
 // controllerOf returns the controller of an object, nil if it has none or is
 // not there.
 func (w *Walker) controllerOf(ctx context.Context, owner *Owner) (*Owner, error) {
-	if known, ok := w.parents.Get(owner.UID); ok {
+	// By all of it, since owners are what pods say: the UID of what is in another
+	// namespace leads nowhere.
+	if known, ok := w.parents.Get(*owner); ok {
 		if p, ok := known.(parent); ok && w.now().Before(p.until) {
 			return p.owner, nil
 		}
@@ -100,7 +102,7 @@ func (w *Walker) controllerOf(ctx context.Context, owner *Owner) (*Owner, error)
 		return nil, nil
 	}
 	next := OwnerOf(namespace, metav1.GetControllerOfNoCopy(object))
-	w.parents.Add(owner.UID, parent{next, w.now().Add(rememberedFor)})
+	w.parents.Add(*owner, parent{next, w.now().Add(rememberedFor)})
 	return next, nil
 }
 

@@ -6,9 +6,45 @@ package holdings
 import (
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metadatafake "k8s.io/client-go/metadata/fake"
 	"sigs.k8s.io/yaml"
 )
+
+// Who made a pod is what the pod says. One that names the UID of a workload in
+// another namespace must not get to what is kept for that one's owner.
+func TestWalkStaysInTheNamespace(t *testing.T) {
+	scheme := metadatafake.NewTestScheme()
+	if err := metav1.AddMetaToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	replicaSet := &metav1.PartialObjectMetadata{
+		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "theirs", Name: "web-1", UID: "rs", OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "deploy", Controller: new(true)},
+		}},
+	}
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{"ReplicaSet", "Deployment"} {
+		mapper.Add(appsv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
+	w := NewWalker(metadatafake.NewSimpleMetadataClient(scheme, replicaSet), nil, mapper)
+	for namespace, want := range map[string]string{"theirs": "deploy", "mine": "rs"} {
+		for range 2 { // read, then remembered
+			chain, err := w.Walk(t.Context(), &Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: "theirs", Name: "web-1", UID: "rs"})
+			if err != nil || len(chain) != 2 {
+				t.Fatalf("%+v, %v", chain, err)
+			}
+			chain, err = w.Walk(t.Context(), &Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: namespace, Name: "web-1", UID: "rs"})
+			if err != nil || string(SlotOwner(chain).UID) != want {
+				t.Errorf("from namespace %s: %+v, %v; want slots of %s", namespace, chain, err, want)
+			}
+		}
+	}
+}
 
 func TestWish(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -38,6 +38,9 @@ func (r *Recounter) keep(ctx context.Context, root *root, c *charger, snapshot h
 		if pod.Phase == holdings.Succeeded && owner.Kind != "Job" {
 			continue // it has done its work, as far as anyone knows
 		}
+		if s := root.slots[owner.UID]; s != nil && s.namespace != pod.Namespace {
+			continue // that it is of this owner, the pod only says
+		}
 		root.slots.lose(owner, pod.Namespace, c.replacement(pod), now)
 		root.slots[owner.UID].asked = time.Time{}
 	}
@@ -62,7 +65,7 @@ func (r *Recounter) slotPods(ctx context.Context, root *root, c *charger, all []
 		}
 		owner := r.slotOwner(ctx, pod)
 		s := root.slots[owner.UID]
-		if s == nil {
+		if s == nil || s.namespace != pod.Namespace { // that it is of this owner, the pod only says
 			continue
 		}
 		s.owner = owner
