@@ -41,6 +41,7 @@ var parts = []part{
 	{"large", measureLarge},
 	{"growth", measureGrowth},
 	{"admission", measureAdmission},
+	{"gate", measureGate},
 	{"wakeup", measureWakeups},
 	{"recount", measureRecount},
 	{"storm", measureStorm},
