@@ -54,6 +54,10 @@ type Client struct {
 	verdicts *verdicts
 	// silent is set while nobody answers: then it is not waited for.
 	silent atomic.Bool
+	// some is set once the cluster was seen to have a GPUQuota, until nobody
+	// answers. To list costs up to 100 ms: it waits until the API server's cache
+	// has heard from etcd.
+	some atomic.Bool
 
 	ctx   context.Context //nolint:containedctx // the life of the watch, not of a call
 	watch sync.Once
@@ -95,12 +99,15 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // before, or of which a part was applied since, is not written again. The error
 // is an UnavailableError if nobody answers.
 func (c *Client) Ask(ctx context.Context, r Request) (Verdict, error) {
-	some, err := c.anyQuota(ctx)
-	if err != nil {
-		return Verdict{}, err
-	}
-	if !some && len(r.Quotas) == 0 {
-		return Verdict{Answer: Granted}, nil
+	if !c.some.Load() {
+		some, err := c.anyQuota(ctx)
+		if err != nil {
+			return Verdict{}, err
+		}
+		if !some && len(r.Quotas) == 0 {
+			return Verdict{Answer: Granted}, nil
+		}
+		c.some.Store(some)
 	}
 	c.watch.Do(func() { c.verdicts.follow(c.ctx, c.requests, c.config.Log) })
 	defer c.verdicts.expect(r.UID)()
@@ -114,6 +121,16 @@ func (c *Client) Ask(ctx context.Context, r Request) (Verdict, error) {
 	}
 	if verdict, ok := c.await(ctx, r.UID, hash); ok {
 		return verdict, nil
+	}
+	return c.unanswered(ctx, r)
+}
+
+// unanswered is what becomes of a request that nobody has answered: without any
+// GPUQuota nobody has to.
+func (c *Client) unanswered(ctx context.Context, r Request) (Verdict, error) {
+	c.some.Store(false)
+	if some, err := c.anyQuota(ctx); err == nil && !some && len(r.Quotas) == 0 {
+		return Verdict{Answer: Granted}, c.Forget(ctx, r.UID)
 	}
 	return Verdict{}, &UnavailableError{Why: "gpu-quota-controller does not answer; see that it runs in namespace " + c.config.Namespace}
 }

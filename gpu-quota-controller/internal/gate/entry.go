@@ -52,9 +52,9 @@ func (e *entry) granted() bool { return e.answered() && e.verdict.Answer == wire
 // following is what is remembered of a request while there is one.
 type following struct {
 	hash string
-	// asked is when its owner was last looked at, and granted when it was first
-	// seen to be granted.
-	asked, granted time.Time
+	// asked is when its owner was last looked at, granted when it was first seen
+	// to be granted, and looked when its grants were last looked at.
+	asked, granted, looked time.Time
 }
 
 // memory has what is remembered, by the UID of the owner.

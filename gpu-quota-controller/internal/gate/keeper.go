@@ -85,7 +85,9 @@ type Keeper struct {
 
 	requests cache.Store
 	touched  chan struct{}
-	memory   memory
+	// asked is a request that has no answer yet.
+	asked  chan struct{}
+	memory memory
 	term     int64
 	// swept is false while there may be grants without a request.
 	swept bool
@@ -101,7 +103,7 @@ var (
 // New returns a Keeper. It listens to the View at once, so make it before that
 // starts.
 func New(o Options) *Keeper {
-	k := &Keeper{Options: o, touched: make(chan struct{}, 1), gone: make(chan struct{}, 1), memory: memory{}}
+	k := &Keeper{Options: o, touched: make(chan struct{}, 1), asked: make(chan struct{}, 1), gone: make(chan struct{}, 1), memory: memory{}}
 	o.View.Listen(func(*view.State) { k.Touch() })
 	return k
 }
@@ -111,9 +113,12 @@ func (k *Keeper) NeedLeaderElection() bool { return true }
 
 // Touch has all requests judged again: something has changed that they are judged
 // by. It does not block.
-func (k *Keeper) Touch() {
+func (k *Keeper) Touch() { raise(k.touched) }
+
+// raise sets a signal, unless it is set.
+func raise(signal chan struct{}) {
 	select {
-	case k.touched <- struct{}{}:
+	case signal <- struct{}{}:
 	default:
 	}
 }
@@ -142,10 +147,12 @@ func (k *Keeper) Start(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C():
+		case <-k.asked: // somebody waits for the answer
 		case <-k.touched:
 			select {
 			case <-ctx.Done():
 				return nil
+			case <-k.asked:
 			case <-k.Clock.After(max(gather, took)):
 			}
 		}
@@ -176,19 +183,27 @@ func (k *Keeper) informer() cache.Controller {
 	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: watch.Persistent(source), ObjectType: &corev1.ConfigMap{},
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { k.Touch() },
-			UpdateFunc: func(any, any) { k.Touch() },
+			AddFunc:    k.heard,
+			UpdateFunc: func(_, obj any) { k.heard(obj) },
 			DeleteFunc: func(any) {
-				select {
-				case k.gone <- struct{}{}:
-				default:
-				}
+				raise(k.gone)
 				k.Touch()
 			},
 		},
 	})
 	k.requests = store
 	return controller
+}
+
+// heard has a request looked at, at once if it waits for its answer.
+func (k *Keeper) heard(obj any) {
+	if cm, ok := obj.(*corev1.ConfigMap); ok {
+		if e := read(cm); e != nil && e.fault == nil && !e.answered() {
+			raise(k.asked)
+			return
+		}
+	}
+	k.Touch()
 }
 
 // entries returns the requests that there are.

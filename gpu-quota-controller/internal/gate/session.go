@@ -139,6 +139,11 @@ func (s *session) follow(ctx context.Context, e *entry) error {
 	if f.granted.IsZero() {
 		f.granted = s.Clock.Now()
 	}
+	// Until it may go there is nothing to be seen of it, and a look costs a request.
+	if !e.verdict.ShrinkFirst && (s.Clock.Since(f.granted) < lingers || s.Clock.Since(f.looked) < ownersEvery) {
+		return nil
+	}
+	f.looked = s.Clock.Now()
 	parts, _ := s.world(e.request).parts(e.request)
 	open, released := false, true
 	for root := range parts {
