@@ -244,7 +244,8 @@ func (h *Handler) tell(root string, claim ledger.Claim, chain []holdings.Owner, 
 	controller := ""
 	if len(chain) > 0 {
 		controller = chain[0].Kind + "/" + chain[0].Name
-		if decision.Outcome == ledger.Exceeded && h.Denied != nil {
+		// What can never fit fits when a limit is raised.
+		if len(decision.Over) > 0 && h.Denied != nil {
 			h.Denied.Add(root, claim, chain[0])
 		}
 	}

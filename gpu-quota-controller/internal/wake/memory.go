@@ -111,6 +111,15 @@ func (m *memory) wake(owners []entry, now time.Time) {
 	}
 }
 
+// missed takes back that an owner was woken at a time: it could not be reached.
+func (m *memory) missed(uid types.UID, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.entries[uid]; e != nil && e.woken.Equal(at) {
+		e.woken = time.Time{}
+	}
+}
+
 // forget drops an owner.
 func (m *memory) forget(uid types.UID) {
 	m.mu.Lock()

@@ -221,10 +221,12 @@ func (w *Waker) look(ctx context.Context, root string) {
 		return
 	}
 	chosen := choose(record, waiting, woken)
-	w.memory.wake(chosen, time.Now())
+	now := time.Now()
+	w.memory.wake(chosen, now)
 	for i := range chosen {
 		if err := w.touch(ctx, chosen[i].owner); err != nil && ctx.Err() == nil {
-			w.log.Error(err, "cannot wake a workload; it tries again by itself")
+			w.memory.missed(chosen[i].owner.UID, now)
+			w.log.Error(err, "cannot wake a workload; it is tried again")
 		}
 	}
 }

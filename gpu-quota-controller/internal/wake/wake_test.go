@@ -119,6 +119,12 @@ func TestMemory(t *testing.T) {
 	m.add("q", claim("b", 1), owner("b"), at(9.5))
 	m.wake(waiting, at(9.6)) // chosen before it was denied once more
 	check(9.7, []string{"b"}, nil)
+	waiting = check(10.7, []string{"b"}, nil)
+	m.wake(waiting, at(10.8))
+	m.missed("b", at(10.9)) // another attempt
+	check(11, nil, []string{"b"})
+	m.missed("b", at(10.8))
+	check(11.9, []string{"b"}, nil) // it could not be reached
 	check(9.5+staleAfter.Seconds()+1, nil, nil)
 
 	for i := range most + 10 {
