@@ -88,7 +88,7 @@ type Keeper struct {
 	// asked is a request that has no answer yet.
 	asked  chan struct{}
 	memory memory
-	term     int64
+	term   int64
 	// swept is false while there may be grants without a request.
 	swept bool
 	// gone tells that a request is gone.

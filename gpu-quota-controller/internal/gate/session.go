@@ -69,12 +69,21 @@ func (s *session) sweep(ctx context.Context, entries []*entry) error {
 			if asks[g.Owner] {
 				continue
 			}
-			if err := s.update(ctx, root, func(r *ledger.Record) error { return r.Release(s.term, g.Owner) }); err != nil {
+			if err := s.update(ctx, root, func(r *ledger.Record) error { return r.Release(s.lead(r), g.Owner) }); err != nil {
 				return fmt.Errorf("end the grant of %s %s/%s: %w", g.Kind, g.Namespace, g.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// lead is the term to write to a record with. A leader that was not elected has
+// none, and goes on in that of the record.
+func (s *session) lead(r *ledger.Record) int64 {
+	if s.term == 0 {
+		return r.Term
+	}
+	return s.term
 }
 
 // update changes the record of a root, and has the session go on with what came
@@ -207,8 +216,15 @@ func (s *session) answer(ctx context.Context, e *entry, ahead blocked) error {
 	}
 	out := ahead.pass(judge(e.request, e.hash, w))
 	if out.answer == wire.Granted {
-		if err := s.grant(ctx, e.request.UID, w, out); err != nil {
-			s.Touch()
+		err := s.grant(ctx, e.request.UID, w, out)
+		switch {
+		case errors.Is(err, ledger.ErrFull):
+			// Whoever asks has to know, and goes on when there is room in it.
+			out = outcome{answer: wire.Waiting, text: ledger.ErrFull.Error(), warnings: out.warnings}
+		case err != nil:
+			if errors.Is(err, errNoRoom) {
+				s.Touch()
+			}
 			return fmt.Errorf("grant what %s %s/%s asks for: %w", e.request.Kind, e.request.Namespace, e.request.Name, err)
 		}
 	}
@@ -286,7 +302,7 @@ func (s *session) grant(ctx context.Context, owner types.UID, w world, out outco
 			for i := range g.Objects {
 				g.Objects[i].Quota = nearest(r, w.forest, g.Objects[i].Quota)
 			}
-			return r.Grant(s.term, g)
+			return r.Grant(s.lead(r), g)
 		})
 		if err != nil {
 			return errors.Join(err, s.undo(ctx, done, owner, before))
@@ -313,9 +329,9 @@ func (s *session) undo(ctx context.Context, roots []string, owner types.UID, bef
 	for _, root := range roots {
 		errs = append(errs, s.update(ctx, root, func(r *ledger.Record) error {
 			if old := before[root]; old != nil {
-				return r.Grant(s.term, *old)
+				return r.Grant(s.lead(r), *old)
 			}
-			return r.Release(s.term, owner)
+			return r.Release(s.lead(r), owner)
 		}))
 	}
 	return errors.Join(errs...)
