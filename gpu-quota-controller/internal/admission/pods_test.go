@@ -12,18 +12,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
-	"github.com/weir-gitops/weir/pkg/gpu"
 )
 
 // checkExceeded fails the test unless err is the denial by which workflow
@@ -217,52 +214,6 @@ func TestScaleUp(t *testing.T) {
 	})
 	if n := len(podsOf(t, "scaled", "app")); n != 3 {
 		t.Errorf("%d pods, want 3", n)
-	}
-}
-
-// TestLaterDenial: a pod that is admitted here and refused after that leaves
-// what was reserved for it, and that goes.
-func TestLaterDenial(t *testing.T) {
-	t.Parallel()
-	newTeam(t, "stray", 4)
-	none := &corev1.ResourceQuota{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "stray", Name: "none"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
-	}
-	if err := kube.Create(t.Context(), none); err != nil {
-		t.Fatal(err)
-	}
-	within(t, deadline, func() error {
-		err := kube.Get(t.Context(), client.ObjectKeyFromObject(none), none)
-		if err == nil && none.Status.Hard == nil {
-			err = errors.New("the quota of Kubernetes is not in force")
-		}
-		return err
-	})
-	err := kube.Create(t.Context(), newPod("stray", "pod", 3))
-	if !apierrors.IsForbidden(err) || strings.Contains(err.Error(), "GPUQuota") {
-		t.Fatalf("got %v, want a denial by the quota of Kubernetes", err)
-	}
-	if _, reserved := booked(t, "stray"); !reserved.Equal(gpu.Whole(3)) {
-		t.Errorf("%s reserved, want 3", reserved)
-	}
-	if err := kube.Delete(t.Context(), none); err != nil {
-		t.Fatal(err)
-	}
-	checkExceeded(t, kube.Create(t.Context(), newPod("stray", "other", 2)), "reserved 3")
-	// The same name, as a controller that numbers its pods tries again, costs nothing more.
-	within(t, deadline, func() error { return kube.Create(t.Context(), newPod("stray", "pod", 3)) })
-	if err := kube.Delete(t.Context(), newPod("stray", "pod", 3), client.GracePeriodSeconds(0)); err != nil {
-		t.Fatal(err)
-	}
-	within(t, 150*time.Second, func() error {
-		if _, reserved := booked(t, "stray"); !reserved.IsZero() {
-			return fmt.Errorf("%s is still reserved", reserved)
-		}
-		return nil
-	})
-	if err := kube.Create(t.Context(), newPod("stray", "all", 4)); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,16 +109,18 @@ func TestReplicas(t *testing.T) {
 
 	// The first replica leads. It goes in the middle.
 	var group sync.WaitGroup
-	created := 0
-	group.Go(func() {
-		for i := range 150 {
-			if err := kube.Create(t.Context(), newPod("replicas", fmt.Sprint("pod-", i), 1)); err != nil {
-				t.Errorf("pod %d: %v", i, err)
-				continue
+	var created atomic.Int64
+	for worker := range 3 {
+		group.Go(func() {
+			for i := range 50 {
+				if err := kube.Create(t.Context(), newPod("replicas", fmt.Sprint("pod-", worker*50+i), 1)); err != nil {
+					t.Errorf("pod %d of worker %d: %v", i, worker, err)
+					continue
+				}
+				created.Add(1)
 			}
-			created++
-		}
-	})
+		})
+	}
 	settle(t, 300*time.Millisecond)
 	replicas[0].stop()
 	delete(running, replicas[0])
@@ -130,8 +133,8 @@ func TestReplicas(t *testing.T) {
 	})
 	// A review whose answer was lost with the replica may have left a stray.
 	within(t, deadline, func() error {
-		if used, _ := booked(t, "replicas"); !used.Equal(gpu.Whole(int64(created))) {
-			return fmt.Errorf("used %s, want %d", used, created)
+		if used, _ := booked(t, "replicas"); !used.Equal(gpu.Whole(created.Load())) {
+			return fmt.Errorf("used %s, want %d", used, created.Load())
 		}
 		return nil
 	})

@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -51,6 +52,9 @@ var (
 	clients    *kubernetes.Clientset
 	books      *ledger.Store
 	controller *process
+	// hours is the clock of the controllers. It runs like any other, and tests
+	// that are alone put it forward.
+	hours = clocktesting.NewFakeClock(time.Now())
 )
 
 func TestMain(m *testing.M) {
@@ -87,8 +91,18 @@ func setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	go run(hours)
 	controller = &process{port: port}
 	return controller.start(ctx)
+}
+
+// run lets a clock go on with time.
+func run(hours *clocktesting.FakeClock) {
+	last := time.Now()
+	for now := range time.Tick(50 * time.Millisecond) {
+		hours.Step(now.Sub(last))
+		last = now
+	}
 }
 
 // process is the controller, which can be stopped and started again.
@@ -122,7 +136,7 @@ func (p *process) start(ctx context.Context, flags ...string) error {
 		return err
 	}
 	quiet := logr.New(log.NullLogSink{})
-	options.Config, options.Logger = config, &quiet
+	options.Config, options.Logger, options.Clock = config, &quiet, hours
 	ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.done = make(chan error, 1)
 	go func() { p.done <- app.Run(ctx, options) }()

@@ -33,7 +33,8 @@ func (a ages) see(open []ledger.Reservation, now time.Time) {
 	there := make(map[types.UID]bool, len(open))
 	for i := range open {
 		there[open[i].Pod] = true
-		if _, known := a[open[i].Pod]; !known {
+		// A clock that went back would keep it for as long as that.
+		if since, known := a[open[i].Pod]; !known || since.After(now) {
 			a[open[i].Pod] = now
 		}
 	}

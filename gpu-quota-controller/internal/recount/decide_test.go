@@ -180,6 +180,35 @@ func TestAges(t *testing.T) {
 	}
 }
 
+// A clock that is put back, which a monotonic one is not, ends nothing too early
+// and keeps nothing for ever.
+func TestClockSteps(t *testing.T) {
+	back := epoch.Add(-24 * time.Hour)
+	a, open := ages{}, []ledger.Reservation{{Pod: "x"}}
+	a.see(open, epoch)
+	a.see(open, back)
+	if a.old("x", back.Add(90*time.Second)) || !a.old("x", back.Add(91*time.Second)) {
+		t.Error("a reservation ends too early or too late")
+	}
+	g, granted := grants{}, []ledger.Grant{{Owner: "k", Hash: "1", Objects: []ledger.GrantObject{{Key: "a", Envelope: gpus(1)}}}}
+	g.follow(granted, epoch)
+	g.follow(granted, back)
+	for after, want := range map[time.Duration]bool{grantTime - 1: false, grantTime: true} {
+		if _, lapsed := g["k"].judge(&granted[0], nil, back.Add(after)); lapsed != want {
+			t.Errorf("a grant has lapsed after %s: %t", after, lapsed)
+		}
+	}
+	s := slots{}
+	s.lose(holdings.Owner{UID: "o"}, "n", gpus(1), epoch)
+	s.settle(nil, back)
+	if s.settle(nil, back.Add(slotTime-1)); len(s) != 1 {
+		t.Error("a slot ended too early")
+	}
+	if s.settle(nil, back.Add(slotTime)); len(s) != 0 {
+		t.Error("a slot is kept for ever")
+	}
+}
+
 func TestStrays(t *testing.T) {
 	record := &ledger.Record{
 		Quotas: map[string]ledger.Quota{"root": {Hard: gpus(100)}, "q": {Parent: "root", Hard: gpus(10)}, "unlimited": {Parent: "root"}},

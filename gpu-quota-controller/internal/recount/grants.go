@@ -81,6 +81,9 @@ func (g grants) follow(recorded []ledger.Grant, now time.Time) {
 			known = &grant{hash: r.Hash, fed: now, objects: map[string]*object{}}
 			g[r.Owner] = known
 		}
+		if known.fed.After(now) {
+			known.fed = now // the clock went back
+		}
 		for _, o := range r.Objects {
 			if known.objects[o.Key] == nil {
 				known.objects[o.Key] = &object{shrinks: !o.Envelope.Covers(o.Held)}

@@ -73,6 +73,11 @@ type pods struct {
 // which are counted now, or that their owners want no more.
 func (s slots) settle(of map[types.UID]pods, now time.Time) {
 	for uid, slot := range s {
+		for i := range slot.lost {
+			if last := now.Add(slotTime); slot.lost[i].until.After(last) {
+				slot.lost[i].until = last // the clock went back
+			}
+		}
 		slot.lost = slices.DeleteFunc(slot.lost, func(l loss) bool { return !now.Before(l.until) })
 		p := of[uid]
 		most := int64(-1)

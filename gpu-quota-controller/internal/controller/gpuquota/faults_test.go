@@ -19,31 +19,20 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
-// The tests of this file stop the controller that the others share, so they do
-// not run beside others.
+// The tests of this file put the clock forward or stop the controller that the
+// others share, so they do not run beside others.
 
 // alone ends the shared controller until the test is over.
 func (s *suite) alone() {
 	s.Helper()
 	controller.stop(s.T)
-	s.Cleanup(func() { controller = start(account, nil) })
-}
-
-// timed runs a controller by a clock of the test.
-func (s *suite) timed() *clocktesting.FakeClock {
-	s.Helper()
-	s.alone()
-	hours := clocktesting.NewFakeClock(time.Now())
-	p := start(account, hours)
-	s.Cleanup(func() { p.stop(s.T) })
-	return hours
+	s.Cleanup(func() { controller = start(account) })
 }
 
 // owned makes a pod that an object made of which the controller may read
@@ -57,7 +46,6 @@ func owned(pod *corev1.Pod, owner *corev1.ConfigMap) *corev1.Pod {
 // and after five minutes for nobody.
 func TestSlotEndsWithItsTime(t *testing.T) {
 	s := newSuite(t)
-	hours := s.timed()
 	ns := s.full()
 	owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "owner"}}
 	s.must(kube.Create(s.Context(), owner))
@@ -83,7 +71,6 @@ func TestSlotEndsWithItsTime(t *testing.T) {
 // reservation. It is told of, and ends when no pod can come of it any more.
 func TestStrays(t *testing.T) {
 	s := newSuite(t)
-	hours := s.timed()
 	ns := s.full()
 	s.must(kube.Create(s.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "none"},
@@ -161,7 +148,7 @@ func (s *suite) replica(config *rest.Config) *frozen {
 		f.hanging.Add(1)
 		return testkit.Fault{Hang: true}
 	})
-	f.process = start(proxy.Config(config), nil, "--health-addr="+f.health, "--enable-leader-election", "--leader-election-lease-duration=20s", "--leader-election-renew-deadline=15s", "--leader-election-retry-period=300ms")
+	f.process = start(proxy.Config(config), "--health-addr="+f.health, "--enable-leader-election", "--leader-election-lease-duration=20s", "--leader-election-renew-deadline=15s", "--leader-election-retry-period=300ms")
 	return f
 }
 

@@ -23,7 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -48,6 +48,9 @@ var (
 	kube       client.WithWatch
 	account    *rest.Config
 	controller *process
+	// hours is the clock of the controllers. It runs like any other, and tests
+	// that are alone put it forward.
+	hours = clocktesting.NewFakeClock(time.Now())
 )
 
 func TestMain(m *testing.M) {
@@ -73,19 +76,31 @@ func setup(c *testkit.Cluster) error {
 		return err
 	}
 	ctrl.SetLogger(logr.New(log.NullLogSink{}))
-	controller = start(account, nil)
+	go run(hours)
+	controller = start(account)
 	return nil
+}
+
+// run lets a clock go on with time.
+func run(hours *clocktesting.FakeClock) {
+	last := time.Now()
+	for now := range time.Tick(50 * time.Millisecond) {
+		hours.Step(now.Sub(last))
+		last = now
+	}
 }
 
 // process is a running controller.
 type process struct {
+	// port of its webhook.
+	port   int
 	cancel context.CancelFunc
 	done   chan error
 }
 
 // start runs the controller with the token of its own service account, as it
 // ships, against the API server of config.
-func start(config *rest.Config, hours clock.Clock, flags ...string) *process {
+func start(config *rest.Config, flags ...string) *process {
 	logger := logr.New(log.NullLogSink{})
 	if os.Getenv("WEIR_TEST_LOG") != "" {
 		logger = funcr.New(func(prefix, args string) { fmt.Fprintln(os.Stderr, prefix, args) }, funcr.Options{LogTimestamp: true})
@@ -99,7 +114,7 @@ func start(config *rest.Config, hours clock.Clock, flags ...string) *process {
 		fmt.Sprintf("--webhook-port=%d", port), fmt.Sprintf("--webhook-url=https://localhost:%d", port),
 	}, flags...))
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &process{cancel: cancel, done: make(chan error, 1)}
+	p := &process{port: port, cancel: cancel, done: make(chan error, 1)}
 	go func() { p.done <- app.Run(ctx, o) }()
 	return p
 }
