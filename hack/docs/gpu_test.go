@@ -233,7 +233,7 @@ func idleText(kind gpu.Kind) string {
 var (
 	// shown is a test that a row names: its package, its function and, after a
 	// slash, the case of its table.
-	shown = regexp.MustCompile("`((?:pkg|gpu-quota-controller|kustomize-controller)/[a-z/]+)\\.(Test\\w+)(?:/([^`]+))?`")
+	shown = regexp.MustCompile("`((?:pkg|hack|gpu-quota-controller|kustomize-controller)/[a-z/]+)\\.(Test\\w+)(?:/([^`]+))?`")
 	tests = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 )
 
