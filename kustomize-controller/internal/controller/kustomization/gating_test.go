@@ -14,6 +14,7 @@ import (
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,7 +58,8 @@ func TestGateTellsOfAnIncompleteSwap(t *testing.T) {
 	})
 	g.finalizers("old")
 	message := g.awaitFailure("app", kustomizev1.SwapIncompleteReason)
-	g.wants(message, "Deployment/"+g.ns+"/new dry-run failed (Forbidden)", "this revision has already reduced or removed Deployment/"+g.ns+"/old")
+	// The dry-run or the write, whichever comes first after the quota.
+	g.wants(message, "Deployment/"+g.ns+"/new ", " failed (Forbidden)", "this revision has already reduced or removed Deployment/"+g.ns+"/old")
 	g.must(kube.Delete(t.Context(), none))
 	g.awaitReady("app", second)
 	g.holds("new", 4)
@@ -200,4 +202,41 @@ func TestGateKeepsTheOrder(t *testing.T) {
 	}
 	g.holds("large", 2)
 	g.holds("small", 1)
+}
+
+// When the pods of a service are evicted at full quota, their GPUs stay with it:
+// a commit that waits goes on waiting, until the service needs fewer.
+func TestGateWaitsWhilePodsAreReplaced(t *testing.T) {
+	t.Parallel()
+	g := newGated(newSuite(t), 4)
+	g.hold("service", 4)
+	g.push(map[string]string{"web.yaml": deployment("web", 2), "a.yaml": configMap("a", "one")})
+	g.create("app")
+	g.awaitFailure("app", kustomizev1.GPUQuotaExceededReason)
+	for range 2 {
+		before := &corev1.PodList{}
+		g.must(kube.List(t.Context(), before, client.InNamespace(g.ns), client.MatchingLabels{"app": "service"}))
+		for i := range before.Items {
+			eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: g.ns, Name: before.Items[i].Name}}
+			g.must(client.IgnoreNotFound(kube.SubResource("eviction").Create(t.Context(), &before.Items[i], eviction)))
+		}
+		g.eventually("all pods of the service are replaced", func() bool {
+			now := &corev1.PodList{}
+			g.must(kube.List(t.Context(), now, client.InNamespace(g.ns), client.MatchingLabels{"app": "service"}))
+			old := func(p corev1.Pod) bool {
+				return slices.ContainsFunc(before.Items, func(b corev1.Pod) bool { return b.UID == p.UID })
+			}
+			return len(now.Items) == 4 && !slices.ContainsFunc(now.Items, old)
+		})
+		if g.live("v1/ConfigMap", "a") != nil || g.live("apps/v1/Deployment", "web") != nil {
+			t.Fatal("the commit that waits was applied")
+		}
+	}
+	if reason := conditions.GetReason(g.get("app"), fluxmeta.ReadyCondition); reason != kustomizev1.GPUQuotaExceededReason {
+		t.Errorf("it is %s", reason)
+	}
+	service := g.live("apps/v1/Deployment", "service")
+	g.must(kube.Patch(t.Context(), service, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":2}}`))))
+	g.await("app", "is applied when the service needs fewer", func(k *kustomizev1.Kustomization) bool { return conditions.IsReady(k) })
+	g.holds("web", 2)
 }
