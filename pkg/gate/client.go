@@ -110,7 +110,14 @@ func (c *Client) Ask(ctx context.Context, r Request) (Verdict, error) {
 		c.some.Store(some)
 	}
 	c.watch.Do(func() { c.verdicts.follow(c.ctx, c.requests, c.config.Log) })
-	defer c.verdicts.expect(r.UID)()
+	done := c.verdicts.expect(r.UID)
+	verdict, err := c.ask(ctx, r)
+	done(verdict)
+	return verdict, err
+}
+
+// ask writes a request and waits for the verdict.
+func (c *Client) ask(ctx context.Context, r Request) (Verdict, error) {
 	hash, verdict, err := c.put(ctx, r)
 	if err != nil {
 		return Verdict{}, &UnavailableError{"the request for devices cannot be written to namespace " + c.config.Namespace, err}

@@ -34,10 +34,17 @@ type verdicts struct {
 	mu    sync.Mutex
 	known map[string]posted
 	// expected are the requests whose verdict somebody waits for.
-	expected map[string]int
+	expected map[string]*expectation
 	filled   bool
 	// changed is closed, and made anew, when any verdict is another one.
 	changed chan struct{}
+}
+
+// expectation is that of those who wait for a verdict.
+type expectation struct {
+	waiting int
+	// missed: one came that has woken nobody.
+	missed bool
 }
 
 // posted is a request as the watch has seen it.
@@ -53,20 +60,32 @@ type posted struct {
 var _ cache.ReflectorStore = (*verdicts)(nil)
 
 func newVerdicts(kind string, wake func(types.NamespacedName)) *verdicts {
-	return &verdicts{kind: kind, wake: wake, known: map[string]posted{}, expected: map[string]int{}, changed: make(chan struct{})}
+	return &verdicts{kind: kind, wake: wake, known: map[string]posted{}, expected: map[string]*expectation{}, changed: make(chan struct{})}
 }
 
-// expect has a verdict wake nobody until the function is called.
-func (v *verdicts) expect(owner types.UID) (done func()) {
+// expect has a verdict wake nobody until the function is called. That takes what
+// the caller goes by: if another verdict came meanwhile, the owner is woken after
+// all, since no event will do it.
+func (v *verdicts) expect(owner types.UID) (done func(told Verdict)) {
 	name := Name(owner)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.expected[name]++
-	return func() {
+	e := v.expected[name]
+	if e == nil {
+		e = &expectation{}
+		v.expected[name] = e
+	}
+	e.waiting++
+	return func(told Verdict) {
 		v.mu.Lock()
-		defer v.mu.Unlock()
-		if v.expected[name]--; v.expected[name] == 0 {
+		if e.waiting--; e.waiting == 0 {
 			delete(v.expected, name)
+		}
+		p, known := v.known[name]
+		late := e.waiting == 0 && e.missed && known && p.kind == v.kind && p.verdict.Hash == p.hash && !same(p.verdict, told)
+		v.mu.Unlock()
+		if late {
+			v.wake(p.owner)
 		}
 	}
 }
@@ -185,7 +204,11 @@ func (v *verdicts) put(live *unstructured.Unstructured) {
 		close(v.changed)
 		v.changed = make(chan struct{})
 	}
-	wakes := news && after.kind == v.kind && v.expected[live.GetName()] == 0
+	expected := v.expected[live.GetName()]
+	if news && expected != nil {
+		expected.missed = true
+	}
+	wakes := news && after.kind == v.kind && expected == nil
 	v.mu.Unlock()
 	if wakes {
 		v.wake(after.owner)
