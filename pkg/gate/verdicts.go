@@ -156,14 +156,19 @@ func (v *verdicts) Delete(obj any) error {
 	if !ok {
 		return nil
 	}
+	v.gone(live.GetName())
+	return nil
+}
+
+// gone forgets a request, and wakes who waits for its verdict.
+func (v *verdicts) gone(name string) {
 	v.mu.Lock()
-	gone, known := v.known[live.GetName()]
-	delete(v.known, live.GetName())
+	gone, known := v.known[name]
+	delete(v.known, name)
 	v.mu.Unlock()
 	if known && gone.kind == v.kind && gone.verdict.Answer != Granted {
 		v.wake(gone.owner)
 	}
-	return nil
 }
 
 // Replace implements cache.ReflectorStore.
@@ -176,13 +181,17 @@ func (v *verdicts) Replace(list []any, _ string) error {
 		}
 	}
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	var gone []string
 	for name := range v.known {
 		if _, still := stay[name]; !still {
-			delete(v.known, name)
+			gone = append(gone, name)
 		}
 	}
 	v.filled = true
+	v.mu.Unlock()
+	for _, name := range gone {
+		v.gone(name)
+	}
 	return nil
 }
 

@@ -59,3 +59,21 @@ func TestVerdictsThatComeMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// A request that was removed while the watch was away wakes its owner too.
+func TestRequestsThatAreGoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	var woken []string
+	v := newVerdicts("Kustomization", func(owner types.NamespacedName) { woken = append(woken, owner.Name) })
+	for name, answer := range map[string]Answer{"waits": Waiting, "granted": Granted, "stays": Waiting} {
+		v.known[Name(types.UID(name))] = posted{kind: "Kustomization", owner: types.NamespacedName{Name: name}, verdict: Verdict{Answer: answer}}
+	}
+	stays := &unstructured.Unstructured{Object: map[string]any{}}
+	stays.SetName(Name("stays"))
+	if err := v.Replace([]any{stays}, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if len(woken) != 1 || woken[0] != "waits" || len(v.known) != 1 || !v.complete() {
+		t.Errorf("woken are %v, known %v", woken, v.known)
+	}
+}
