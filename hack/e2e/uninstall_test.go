@@ -7,16 +7,20 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/hack/platform"
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
@@ -42,6 +46,7 @@ func TestUninstallDeletesNoWorkload(t *testing.T) {
 		t.Fatalf("the example was not applied as it should: of %v there are %v", workloads.Refs(), before)
 	}
 
+	checkBudgets(t, p)
 	deleteBootstrap(t, p)
 	checkGone(t, p)
 
@@ -84,6 +89,25 @@ func start(t *testing.T) *platform.Platform {
 	return p
 }
 
+// checkBudgets checks that there are GPUQuotas, which the controller has to let
+// go of, and the webhook that stands in the way of pods for them.
+func checkBudgets(t *testing.T, p *platform.Platform) {
+	t.Helper()
+	quotas, err := p.Resource(quotav1.GroupVersion.WithResource("gpuquotas")).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(quotas.Items) == 0 || !slices.Contains(quotas.Items[0].GetFinalizers(), quotav1.Finalizer) {
+		t.Fatalf("of %d GPUQuotas the first has finalizers that are not gpu-quota-controller's", len(quotas.Items))
+	}
+	if _, err := p.Resource(webhooks).Get(t.Context(), "gpu-quota", metav1.GetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// webhooks are the kind of what makes the API server ask.
+var webhooks = admissionregistrationv1.SchemeGroupVersion.WithResource("validatingwebhookconfigurations")
+
 // deleteBootstrap runs the command, which has to end by itself.
 func deleteBootstrap(t *testing.T, p *platform.Platform) {
 	t.Helper()
@@ -111,7 +135,7 @@ func applied(t *testing.T, p *platform.Platform) inventory.Inventory {
 			t.Fatal(err)
 		}
 		for ref, version := range inv {
-			if !strings.HasSuffix(ref.Group, ".toolkit.fluxcd.io") {
+			if !strings.HasSuffix(ref.Group, ".toolkit.fluxcd.io") && ref.Group != quotav1.GroupVersion.Group {
 				workloads[ref] = version
 			}
 		}
@@ -152,10 +176,26 @@ func checkGone(t *testing.T, p *platform.Platform) {
 		platform.Namespace: corev1.SchemeGroupVersion.WithResource("namespaces"),
 		platform.Kustomizations.GroupResource().String():  crds,
 		platform.GitRepositories.GroupResource().String(): crds,
+		quotav1.GPUQuotaCRD: crds,
 	} {
 		_, err := p.Resource(kind).Get(t.Context(), name, metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			t.Errorf("%s %s is still there (error %v)", kind.Resource, name, err)
 		}
+	}
+	// Kubernetes may be collecting it.
+	ctx, cancel := context.WithTimeout(t.Context(), uninstall)
+	defer cancel()
+	if err := platform.Await(ctx, func(ctx context.Context) error {
+		_, err := p.Resource(webhooks).Get(ctx, "gpu-quota", metav1.GetOptions{})
+		if err == nil {
+			return errors.New("the webhook is still there")
+		}
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
 	}
 }
