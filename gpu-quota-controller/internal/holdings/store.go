@@ -53,7 +53,7 @@ type Store struct {
 	gone   map[types.UID]bool
 	graves ring[types.UID]
 	// ended are the last pods that stopped to hold anything.
-	ended ring[*Pod]
+	ended ring[Ended]
 	// began counts the pods that were ever known.
 	began int64
 
@@ -112,13 +112,28 @@ type Snapshot struct {
 	Pods []*Pod
 	// Ended are the pods that have stopped to hold anything since the mark that
 	// was given, as they were before.
-	Ended []*Pod
+	Ended []Ended
 	// Version that they are of.
 	Version string
 	// Lists is what Store.Lists was.
 	Lists int64
 	// Mark is this moment.
 	Mark Mark
+}
+
+// Ended is a pod that stopped to hold anything.
+type Ended struct {
+	*Pod
+
+	// version at which that was so.
+	version string
+}
+
+// After reports whether that was after a version. An empty version, or one that
+// cannot be compared, is after all.
+func (e Ended) After(version string) bool {
+	order, err := resourceversion.CompareResourceVersion(e.version, version)
+	return err == nil && order > 0
 }
 
 // Mark is a moment in the life of a Store. The zero Mark is its beginning.
@@ -254,6 +269,7 @@ func (s store) Bookmark(version string) error {
 func (s store) Replace(list []any, version string) error {
 	s.mu.Lock()
 	reset := wentBack(s.version, version)
+	s.version = version
 	var events []*Event
 	if reset {
 		events = append(events, &Event{Reset: true})
@@ -278,7 +294,7 @@ func (s store) Replace(list []any, version string) error {
 			events = append(events, s.drop(uid))
 		}
 	}
-	s.version, s.lists = version, s.lists+1
+	s.lists++
 	s.mu.Unlock()
 	for _, event := range append(events, &Event{All: true}) {
 		s.tell(event)
@@ -322,7 +338,7 @@ func (s *Store) put(pod *Pod) *Event {
 		event.Began = pod
 	case before.Phase == Holding && pod.Phase != Holding:
 		event.Ended = pod
-		s.ended.push(pod)
+		s.ended.push(Ended{pod, s.version})
 	case before.Phase == pod.Phase && before.Node == pod.Node && before.Shape == pod.Shape:
 		return nil
 	}
@@ -345,7 +361,7 @@ func (s *Store) drop(uid types.UID) *Event {
 	event := &Event{Namespace: pod.Namespace}
 	if pod.Phase == Holding {
 		event.Ended = pod
-		s.ended.push(pod)
+		s.ended.push(Ended{pod, s.version})
 	}
 	return event
 }

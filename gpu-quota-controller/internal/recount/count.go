@@ -6,6 +6,7 @@ package recount
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,12 @@ type root struct {
 	// written ended. begun: there was one in this term.
 	mark  holdings.Mark
 	begun bool
+	// kept is up to where slots were kept, written or not: what ended must not
+	// leave two. keeping: there was a first time in this term. Before that, it is
+	// what the record of an earlier leader was counted to.
+	kept    holdings.Mark
+	keeping bool
+	before  string
 	// behind is since when the ledger is newer than the pods.
 	behind time.Time
 	// closed: the ledger opens for a live count only, which has to be of a list
@@ -94,11 +101,11 @@ func (r *Recounter) count(ctx context.Context, root *root) error {
 		return err
 	}
 	now := r.Clock.Now()
-	snapshot := r.Holdings.SnapshotSince(root.mark, func(ns string) bool { return o.quota(ns) != "" })
+	snapshot := r.Holdings.SnapshotSince(root.kept, func(ns string) bool { return o.quota(ns) != "" })
 	c := newCharger(o.state.Forest.Quota(root.name), r.Holdings.Node)
-	if !root.begun {
-		// What ended before the term is for the slots in the record.
-		snapshot.Ended = nil
+	if !root.keeping {
+		// What an earlier leader has counted is for the slots in the record.
+		snapshot.Ended = slices.DeleteFunc(snapshot.Ended, func(pod holdings.Ended) bool { return !pod.After(root.before) })
 	}
 	found := c.tally(snapshot.Pods, o.quota)
 	r.keep(ctx, root, c, snapshot, now)
@@ -162,6 +169,7 @@ func (r *Recounter) begin(ctx context.Context, root *root) error {
 		root.slots.adopt(record.Slots, r.Clock.Now())
 	}
 	root.grants.follow(record.Grants, r.Clock.Now())
+	root.before = record.CountedTo
 	return nil
 }
 

@@ -30,18 +30,19 @@ const (
 
 // keep brings the slots up to date with what ended and what their owners want.
 func (r *Recounter) keep(ctx context.Context, root *root, c *charger, snapshot holdings.Snapshot, now time.Time) {
+	defer func() { root.kept, root.keeping = snapshot.Mark, true }()
 	for _, pod := range snapshot.Ended {
 		if pod.Controller == nil {
 			continue
 		}
-		owner := r.slotOwner(ctx, pod)
+		owner := r.slotOwner(ctx, pod.Pod)
 		if pod.Phase == holdings.Succeeded && owner.Kind != "Job" {
 			continue // it has done its work, as far as anyone knows
 		}
 		if s := root.slots[owner.UID]; s != nil && s.namespace != pod.Namespace {
 			continue // that it is of this owner, the pod only says
 		}
-		root.slots.lose(owner, pod.Namespace, c.replacement(pod), now)
+		root.slots.lose(owner, pod.Namespace, c.replacement(pod.Pod), now)
 		root.slots[owner.UID].asked = time.Time{}
 	}
 	if len(root.slots) == 0 {
@@ -73,7 +74,7 @@ func (r *Recounter) slotPods(ctx context.Context, root *root, c *charger, all []
 		switch pod.Phase {
 		case holdings.Holding:
 			p.holding++
-			if root.begun && root.mark.Began(pod) {
+			if root.keeping && root.kept.Began(pod) {
 				p.began = append(p.began, c.charge(pod))
 			}
 		case holdings.Succeeded:
