@@ -202,6 +202,9 @@ func TestEveryFlagIsDescribed(t *testing.T) {
 				t.Errorf("%s: the default of --%s is %s, and its row is %q", path, f.Name, f.DefValue, row)
 			}
 		})
+		if path == gpuQuotas {
+			maps.Copy(defined, flags(t, "gpu-quota-controller/internal/app/webhook.go"))
+		}
 		for name := range defined {
 			if p.About(name) == "" {
 				t.Errorf("%s: no row of a table is about %s", path, name)
