@@ -104,8 +104,32 @@ func bounded(amounts gpu.Amounts) gpu.Amounts {
 	return result
 }
 
-// size is how many bytes the record takes.
-func (r *Record) size() int { return sizeOf(wire{format, r}) }
+// size is how many bytes the record takes, or will when counts have found pods
+// of all that was granted: a count has to fit, or nothing would ever end.
+func (r *Record) size() int {
+	size := sizeOf(wire{format, r})
+	for i := range r.Grants {
+		size += r.Grants[i].growth()
+	}
+	return size
+}
+
+// growth is how many bytes what is held of a grant may come to take, beyond what
+// it takes now.
+func (g *Grant) growth() int {
+	bytes := 0
+	for i := range g.Objects {
+		o := &g.Objects[i]
+		if len(o.Held) >= len(o.Envelope) {
+			continue
+		}
+		bytes += len(`,"held":{}`)
+		for device, amount := range o.Envelope {
+			bytes += len(`,"":""`) + len(device) + len(amount.String())
+		}
+	}
+	return bytes
+}
 
 func sizeOf(part any) int {
 	data, _ := json.Marshal(part) // what cannot be written is found when the whole is

@@ -40,7 +40,7 @@ func (r *Record) Grant(term int64, g Grant) error {
 	switch {
 	case len(g.Objects) == 0:
 		return r.Release(term, g.Owner)
-	case r.size()+sizeOf(g) > admitBytes:
+	case r.size()+sizeOf(g)+g.growth() > admitBytes:
 		return fmt.Errorf("grant %s %s/%s: %w", g.Kind, g.Namespace, g.Name, ErrFull)
 	case i >= 0:
 		r.Grants[i] = g

@@ -237,3 +237,36 @@ func TestGrantFull(t *testing.T) {
 	}
 	valid(t, r)
 }
+
+// Whatever was granted, what is held of it has to fit as well: a ledger that no
+// count can be written to would never let go of anything.
+func TestCountFitsWhateverWasGranted(t *testing.T) {
+	r := with(tree(), "research", func(q *Quota) { q.Hard = h100(1000) })
+	count := Count{Term: 1, ResourceVersion: "200", Grants: map[types.UID]GrantCount{}}
+	for i := 0; ; i++ {
+		owner := types.UID(fmt.Sprintf("owner-%d", i))
+		held := map[string]gpu.Amounts{}
+		g := Grant{Owner: owner, Kind: "Kustomization", Namespace: "n", Name: "k"}
+		for j := range 10 {
+			key := fmt.Sprintf("/Pod/n/%d", j)
+			g.Objects = append(g.Objects, GrantObject{Key: key, Quota: "team-b", Envelope: h100(2)})
+			held[key] = h100(1)
+		}
+		if err := r.Grant(1, g); err != nil {
+			if !errors.Is(err, ErrFull) || i < 10 {
+				t.Fatalf("after %d grants: %v", i, err)
+			}
+			break
+		}
+		count.Grants[owner] = GrantCount{Held: held}
+	}
+	for i := 0; r.Admit(claim(fmt.Sprintf("pod-%d", i), "team-b", 1)).Outcome == Admitted; i++ {
+		if i > MaxReservations {
+			t.Fatal("there is no end of room")
+		}
+	}
+	if err := r.Apply(count); err != nil {
+		t.Fatal(err)
+	}
+	valid(t, r)
+}
