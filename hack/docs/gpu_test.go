@@ -234,16 +234,22 @@ var (
 	// shown is a test that a row names: its package, its function and, after a
 	// slash, the case of its table.
 	shown = regexp.MustCompile("`((?:pkg|hack|gpu-quota-controller|kustomize-controller)/[a-z/]+)\\.(Test\\w+)(?:/([^`]+))?`")
-	tests = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	// without is in a row that no test can show.
+	without = regexp.MustCompile(`Later|Does not apply`)
+	tests   = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 )
 
-// TestEveryCaseNamesATest: the tests that the page names exist, with their
-// cases.
+// TestEveryCaseNamesATest: each row names a test, or says why there is none, and
+// the tests exist, with their cases.
 func TestEveryCaseNamesATest(t *testing.T) {
 	found := 0
 	for _, heading := range []string{"### Rules", "### Faults of others"} {
 		for _, line := range tableUnder(t, heading) {
-			for _, match := range shown.FindAllStringSubmatch(line, -1) {
+			matches := shown.FindAllStringSubmatch(line, -1)
+			if len(matches) == 0 && !without.MatchString(line) {
+				t.Errorf("%s: no test shows\n%s", countingPage, line)
+			}
+			for _, match := range matches {
 				found++
 				sources := testSources(t, match[1])
 				if !slices.Contains(functions(sources), match[2]) {
