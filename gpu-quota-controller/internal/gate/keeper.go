@@ -89,6 +89,8 @@ type Keeper struct {
 	asked  chan struct{}
 	memory memory
 	term   int64
+	// faults are the requests that cannot be read, by name, with their version.
+	faults map[string]string
 	// swept is false while there may be grants without a request.
 	swept bool
 	// gone tells that a request is gone.
@@ -209,6 +211,7 @@ func (k *Keeper) heard(obj any) {
 // entries returns the requests that there are.
 func (k *Keeper) entries() []*entry {
 	var entries []*entry
+	faults := map[string]string{}
 	for _, obj := range k.requests.List() {
 		cm, ok := obj.(*corev1.ConfigMap)
 		if !ok {
@@ -219,11 +222,14 @@ func (k *Keeper) entries() []*entry {
 			continue
 		}
 		if e.fault != nil {
-			k.Log.Info("a request for devices cannot be read and is not answered: "+e.fault.Error(), "configMap", e.name)
+			if faults[e.name] = e.version; k.faults[e.name] != e.version {
+				k.Log.Info("a request for devices cannot be read and is not answered: "+e.fault.Error(), "configMap", e.name)
+			}
 			continue
 		}
 		entries = append(entries, e)
 	}
+	k.faults = faults
 	return entries
 }
 
