@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,9 +85,14 @@ type UnavailableError struct {
 	Err error
 }
 
+// Error leaves out how a connection failed: that has addresses and ports, and is
+// another text each time. Err has it.
 func (e *UnavailableError) Error() string {
 	if e.Err == nil {
 		return e.Why
+	}
+	if _, ok := errors.AsType[*url.Error](e.Err); ok {
+		return e.Why + ": the API server cannot be reached"
 	}
 	return e.Why + ": " + e.Err.Error()
 }

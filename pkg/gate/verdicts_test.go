@@ -5,6 +5,8 @@ package gate
 
 import (
 	"encoding/json"
+	"errors"
+	"net/url"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -75,5 +77,21 @@ func TestRequestsThatAreGoneMeanwhile(t *testing.T) {
 	}
 	if len(woken) != 1 || woken[0] != "waits" || len(v.known) != 1 || !v.complete() {
 		t.Errorf("woken are %v, known %v", woken, v.known)
+	}
+}
+
+// What a condition says must not change from one attempt to the next.
+func TestUnavailableSaysNoAddresses(t *testing.T) {
+	t.Parallel()
+	broken := &url.Error{Op: "Get", URL: "https://10.0.0.1/apis?limit=1", Err: errors.New("read tcp 10.0.0.7:48372->10.0.0.1:443: connection reset by peer")}
+	for want, err := range map[string]error{
+		"why":                                   &UnavailableError{Why: "why"},
+		"why: it is too large":                  &UnavailableError{"why", errors.New("it is too large")},
+		"why: the API server cannot be reached": &UnavailableError{"why", broken},
+		"whyso: the API server cannot be reached": &UnavailableError{"whyso", errors.Join(broken)},
+	} {
+		if err.Error() != want {
+			t.Errorf("got %q, want %q", err, want)
+		}
 	}
 }

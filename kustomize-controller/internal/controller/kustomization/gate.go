@@ -56,6 +56,9 @@ func (c *Controller) passGate(ctx context.Context, s *scope, change gate.Change)
 		Remote: s.target.Remote(), Revision: s.artifact.Revision, Change: change,
 	})
 	if gate.IsUnavailable(err) {
+		if cause := errors.Unwrap(err); cause != nil {
+			ctrl.LoggerFrom(ctx).Error(cause, "cannot ask for devices")
+		}
 		// Not every reason for it ends with an event.
 		return nil, c.refuse(s, kustomizev1.GPUQuotaUnavailableReason, err.Error(), min(s.obj.GetRetryInterval(), c.Options.RequeueDependency))
 	}
