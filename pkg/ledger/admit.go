@@ -224,12 +224,14 @@ func (d *desk) enter(res Reservation, e effect, known, slot int, fromSlot gpu.Am
 	path := d.record.home(res.Quota)
 	if !fromSlot.IsZero() {
 		s := &d.record.Slots[slot]
-		s.Amounts = s.Amounts.Sub(fromSlot)
+		before := s.Amounts
+		s.Amounts = s.Less(fromSlot)
+		less := before.Sub(s.Amounts)
 		if s.Amounts.IsZero() {
 			d.record.Slots = slices.Delete(d.record.Slots, slot, slot+1)
 		}
 		for _, quota := range path {
-			d.placed[quota] = d.placed[quota].Sub(fromSlot)
+			d.placed[quota] = d.placed[quota].Sub(less)
 		}
 	}
 	d.book(&res, e)

@@ -259,6 +259,31 @@ func TestSlotOfAnotherNamespace(t *testing.T) {
 	}
 }
 
+// A pod that could land on either of two classes leaves a slot in both. It is for
+// one pod: who comes for the one class leaves nothing of the other.
+func TestSlotOfEitherClass(t *testing.T) {
+	for name, either := range map[string]bool{"one pod": true, "two pods": false} {
+		t.Run(name, func(t *testing.T) {
+			r := tree()
+			r = with(r, "team-a", func(q *Quota) { q.Hard = gpu.Amounts{"h100": gpu.Whole(2), "a100": gpu.Whole(0)} })
+			r.Slots = []Slot{{Owner: "web", Namespace: "team-a", Quota: "team-a", Amounts: gpu.Amounts{"h100": gpu.Whole(2), "a100": gpu.Whole(2)}, Either: either}}
+			first := owned(claim("p", "team-a", 2), "web")
+			first.Amounts = gpu.Amounts{"a100": gpu.Whole(2)}
+			if d := r.Admit(first); d.Outcome != Admitted {
+				t.Fatalf("got %s: %s", d.Outcome, d.Text())
+			}
+			if got := open(r).charge("team-a")["h100"]; got.IsZero() != either {
+				t.Errorf("h100 is charged for %s", got)
+			}
+			count := Count{Term: 1, ResourceVersion: "200", Slots: []Slot{{Owner: "web", Namespace: "team-a", Quota: "team-a", Amounts: gpu.Amounts{"h100": gpu.Whole(2), "a100": gpu.Whole(2)}, Either: either}}}
+			if err := r.Apply(count); err != nil || (len(r.Slots) == 0) != either {
+				t.Errorf("after a count: %+v, %v", r.Slots, err)
+			}
+			valid(t, r)
+		})
+	}
+}
+
 func TestCauses(t *testing.T) {
 	d := used(tree(), "team-a", 12).Admit(claim("p", "team-a", 8))
 	causes := d.Causes()

@@ -158,7 +158,7 @@ func (r *Record) keepSlots(slots []Slot) {
 	room := MaxBytes - slotBytes - r.size()
 	for _, slot := range slots {
 		for _, amounts := range taken[slotKey{slot.Owner, slot.Quota}] {
-			slot.Amounts = slot.Amounts.Sub(amounts)
+			slot.Amounts = slot.Less(amounts)
 		}
 		slot.Amounts = bounded(slot.Amounts)
 		if room -= sizeOf(slot); !slot.Amounts.IsZero() && room > 0 {

@@ -92,6 +92,28 @@ type Slot struct {
 	Namespace string      `json:"ns"`
 	Quota     string      `json:"quota"`
 	Amounts   gpu.Amounts `json:"gpus"`
+	// Either: of what is in several classes, a pod was to have one, whichever it
+	// would get. So who takes from one class takes from all.
+	Either bool `json:"either,omitempty"`
+}
+
+// Less is what is left of a slot when a pod takes some of it.
+func (s Slot) Less(taken gpu.Amounts) gpu.Amounts {
+	rest := s.Amounts.Sub(taken)
+	if !s.Either {
+		return rest
+	}
+	var most gpu.Amount
+	for _, amount := range taken {
+		most = gpu.Max(most, amount)
+	}
+	others := gpu.Amounts{}
+	for device := range rest {
+		if _, own := taken[device]; !own {
+			others[device] = most
+		}
+	}
+	return rest.Sub(others)
 }
 
 // Grant is what a revision of a Kustomization or HelmRelease was promised.

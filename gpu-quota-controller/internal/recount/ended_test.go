@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/holdings"
+	"github.com/weir-gitops/weir/pkg/gpu"
 	"github.com/weir-gitops/weir/pkg/ledger"
 )
 
@@ -81,5 +82,17 @@ func TestEndedPodsLeaveOneSlot(t *testing.T) {
 				t.Errorf("slots of %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// Who could land on either of two classes has left room for one pod.
+func TestTakeOfEitherClass(t *testing.T) {
+	s := slots{}
+	s.lose(holdings.Owner{UID: "o"}, "n1", gpu.Amounts{"a100": gpu.Whole(2), "h100": gpu.Whole(2)}, epoch)
+	s.lose(holdings.Owner{UID: "o"}, "n1", gpu.Amounts{"h100": gpu.Whole(2)}, epoch)
+	s["o"].take(gpu.Amounts{"a100": gpu.Whole(2)})
+	kept := s.kept(func(string) string { return "q" })
+	if len(kept) != 1 || sum(kept[0].Amounts) != "h100 2" || kept[0].Either {
+		t.Errorf("kept is %+v, want what the second has lost", kept)
 	}
 }

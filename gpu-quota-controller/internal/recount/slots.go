@@ -40,6 +40,8 @@ type slot struct {
 type loss struct {
 	amounts gpu.Amounts
 	until   time.Time
+	// either: it was to be in one of several classes.
+	either bool
 }
 
 // adopt takes over the slots of a record, with their full time.
@@ -48,7 +50,7 @@ func (s slots) adopt(recorded []ledger.Slot, now time.Time) {
 		if s[r.Owner] == nil {
 			s[r.Owner] = &slot{owner: holdings.Owner{UID: r.Owner}, namespace: r.Namespace}
 		}
-		s[r.Owner].lost = append(s[r.Owner].lost, loss{r.Amounts, now.Add(slotTime)})
+		s[r.Owner].lost = append(s[r.Owner].lost, loss{r.Amounts, now.Add(slotTime), r.Either})
 	}
 }
 
@@ -58,7 +60,7 @@ func (s slots) lose(owner holdings.Owner, namespace string, amounts gpu.Amounts,
 		s[owner.UID] = &slot{namespace: namespace}
 	}
 	s[owner.UID].owner = owner
-	s[owner.UID].lost = append(s[owner.UID].lost, loss{amounts, now.Add(slotTime)})
+	s[owner.UID].lost = append(s[owner.UID].lost, loss{amounts, now.Add(slotTime), len(amounts) > 1})
 }
 
 // pods are the pods of one owner.
@@ -104,8 +106,9 @@ func (s slots) settle(of map[types.UID]pods, now time.Time) {
 // take lets a pod use what was lost, the oldest loss first.
 func (s *slot) take(amounts gpu.Amounts) {
 	for i := range s.lost {
-		rest := amounts.Sub(s.lost[i].amounts)
-		s.lost[i].amounts = s.lost[i].amounts.Sub(amounts)
+		l := &s.lost[i]
+		rest := amounts.Sub(l.amounts)
+		l.amounts = ledger.Slot{Amounts: l.amounts, Either: l.either}.Less(amounts.Sub(rest))
 		if amounts = rest; amounts.IsZero() {
 			break
 		}
@@ -123,11 +126,12 @@ func (s slots) kept(quota func(namespace string) string) []ledger.Slot {
 			continue
 		}
 		var sum gpu.Amounts
+		either := false
 		for _, l := range slot.lost {
-			sum = sum.Add(l.amounts)
+			sum, either = sum.Add(l.amounts), either || l.either
 		}
 		if !sum.IsZero() {
-			kept = append(kept, ledger.Slot{Owner: uid, Namespace: slot.namespace, Quota: at, Amounts: sum})
+			kept = append(kept, ledger.Slot{Owner: uid, Namespace: slot.namespace, Quota: at, Amounts: sum, Either: either})
 		}
 	}
 	slices.SortFunc(kept, func(a, b ledger.Slot) int { return cmp.Compare(a.Owner, b.Owner) })
