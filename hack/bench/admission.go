@@ -40,7 +40,11 @@ const (
 // measureAdmission measures what a GPUQuota costs the creation of a pod, beside
 // the built-in ResourceQuota and no quota at all.
 func measureAdmission(ctx context.Context, out results) error {
-	for suffix, opts := range map[string][]testkit.ClusterOption{"": nil, "_fsync": {testkit.WithFsync()}} {
+	for _, suffix := range []string{"", "_fsync"} {
+		var opts []testkit.ClusterOption
+		if suffix != "" {
+			opts = append(opts, testkit.WithFsync())
+		}
 		err := onGPUs(ctx, func(r *gpuRig) error {
 			fmt.Printf("  admission%s\n", suffix)
 			if err := r.prepareAdmission(ctx); err != nil {
@@ -120,6 +124,10 @@ func measureLatency(ctx context.Context, r *gpuRig, clients int, suffix string, 
 	if err != nil {
 		return err
 	}
+	writtenBefore, conflictsBefore, err := r.writes()
+	if err != nil {
+		return err
+	}
 	all := map[string]*latencies{unlimited: {}, resourceQuota: {}, gpuQuota: {}}
 	for range rounds {
 		for _, way := range slices.Sorted(maps.Keys(all)) {
@@ -134,6 +142,12 @@ func measureLatency(ctx context.Context, r *gpuRig, clients int, suffix string, 
 	if err != nil {
 		return err
 	}
+	written, conflicts, err := r.writes()
+	if err != nil {
+		return err
+	}
+	pods := float64(len(all[gpuQuota].each))
+	out[fmt.Sprintf("gpu_ledger_writes_per_pod_%d%s", clients, suffix)] = (written - writtenBefore) / pods
 	webhook := after.since(before)
 	out[fmt.Sprintf("gpu_admission_p99_ms_%d%s", clients, suffix)] = 1000 * webhook.quantile(0.99)
 	fmt.Printf("    %3d clients: webhook p50 %.1f ms, p99 %.1f ms", clients, 1000*webhook.quantile(0.5), 1000*webhook.quantile(0.99))
@@ -141,7 +155,7 @@ func measureLatency(ctx context.Context, r *gpuRig, clients int, suffix string, 
 		out[fmt.Sprintf("gpu_create_p99_ms_%d_%s%s", clients, way, suffix)] = all[way].quantile(0.99)
 		fmt.Printf("; create with %s p50 %.1f, p99 %.1f ms", way, all[way].quantile(0.5), all[way].quantile(0.99))
 	}
-	fmt.Println()
+	fmt.Printf("; %.2f writes of ledgers and %.2f conflicts for each pod\n", (written-writtenBefore)/pods, (conflicts-conflictsBefore)/pods)
 	return nil
 }
 

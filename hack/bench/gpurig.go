@@ -221,6 +221,30 @@ func (r *gpuRig) observed(name string, match func(map[string]string) bool) (*his
 	return h, nil
 }
 
+// total adds a counter up over all replicas.
+func (r *gpuRig) total(name string) (float64, error) {
+	sum := 0.0
+	for _, replica := range r.replicas {
+		c := &controller{metrics: replica.Metrics}
+		n, err := c.sum(name, nil)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// writes is how often ledgers were written, and how often somebody else was
+// faster.
+func (r *gpuRig) writes() (written, conflicts float64, err error) {
+	if written, err = r.total("gpuquota_ledger_writes_total"); err != nil {
+		return 0, 0, err
+	}
+	conflicts, err = r.total("gpuquota_ledger_cas_conflicts_total")
+	return written, conflicts, err
+}
+
 // since returns what was added after before was read.
 func (h *histogram) since(before *histogram) *histogram {
 	d := &histogram{buckets: map[float64]uint64{}, count: h.count - before.count}
