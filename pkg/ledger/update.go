@@ -17,8 +17,13 @@ const uncounted = "the ledger is new"
 
 // updateInterval is how often Update may write if others want to write as well.
 // A leader that counts whenever something changes would else take all writes
-// that there are, and nothing new could be admitted.
-const updateInterval = 200 * time.Millisecond
+// that there are, and nothing new could be admitted. While the record is half full
+// of reservations it is crowdedInterval: then it is counts that make room for new
+// ones.
+const (
+	updateInterval  = 200 * time.Millisecond
+	crowdedInterval = 100 * time.Millisecond
+)
 
 // update is Store.Update. Unlike claims it does not wait longer than the pace
 // asks for: a count makes room, so it goes first.
@@ -51,8 +56,12 @@ func (k *keeper) update(ctx context.Context, change func(*Record) error) error {
 // mayUpdate is how long it is until Update may write, 0 for now.
 func (k *keeper) mayUpdate(now time.Time) time.Duration {
 	pause := k.pace.wait(now)
-	if passed := now.Sub(k.updated); k.pace.left < 2 && passed < updateInterval {
-		pause = max(pause, updateInterval-passed)
+	interval := updateInterval
+	if k.cached != nil && len(k.cached.record.Reservations) > MaxReservations/2 {
+		interval = crowdedInterval
+	}
+	if passed := now.Sub(k.updated); k.pace.left < 2 && passed < interval {
+		pause = max(pause, interval-passed)
 	}
 	return pause
 }
