@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -79,7 +80,7 @@ func (r *gpuRig) ask(ctx context.Context, namespaces []string) (*latencies, erro
 		namespace := namespaces[i%len(namespaces)]
 		begun := time.Now()
 		verdict, err := asker.Ask(ctx, gate.Request{
-			Kind: kustomizev1.KustomizationKind, Namespace: namespace, Name: "app", UID: owners[namespace], Revision: fmt.Sprint(i),
+			Kind: kustomizev1.KustomizationKind, Namespace: namespace, Name: "app", UID: owners[namespace], Revision: strconv.Itoa(i),
 			Change: gate.Change{Objects: []gate.Object{{Key: "apps/Deployment/" + namespace + "/web", Namespace: namespace, After: gpu.Estimate{
 				Groups: []gpu.Group{{Shape: gpu.Shape{Resources: gpu.Amounts{string(gpuResource): gpu.Whole(1)}}, Min: 8, Max: 8}},
 			}}}},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -92,7 +93,7 @@ func (r *gpuRig) quota(ctx context.Context, name, parent string, hard int64) err
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: quotav1.GPUQuotaSpec{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{teamLabel: name}},
-			Limits:            []quotav1.Limit{{Device: quotav1.DefaultDevice, Hard: fmt.Sprint(hard)}},
+			Limits:            []quotav1.Limit{{Device: quotav1.DefaultDevice, Hard: strconv.FormatInt(hard, 10)}},
 		},
 	}
 	if parent != "" {

@@ -33,11 +33,11 @@ func (l *ledgers) observe(ctx context.Context, client kubernetes.Interface) erro
 	l.writes = map[string][]time.Time{}
 	for ctx.Err() == nil {
 		watcher, err := client.CoreV1().ConfigMaps(platform.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: ledgerLabel})
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("watch the ledgers: %w", err)
+		}
+		if err != nil {
+			break // it was told to end
 		}
 		for event := range watcher.ResultChan() {
 			if config, ok := event.Object.(*corev1.ConfigMap); ok {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -174,7 +175,7 @@ func setUp(ctx context.Context, api kubernetes.Interface, quotas client.Client, 
 func newQuota(name, parent string, hard int64) *quotav1.GPUQuota {
 	quota := &quotav1.GPUQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       quotav1.GPUQuotaSpec{Limits: []quotav1.Limit{{Device: quotav1.DefaultDevice, Hard: fmt.Sprint(hard)}}},
+		Spec:       quotav1.GPUQuotaSpec{Limits: []quotav1.Limit{{Device: quotav1.DefaultDevice, Hard: strconv.FormatInt(hard, 10)}}},
 	}
 	if parent != "" {
 		quota.Spec.ParentRef = &quotav1.ParentReference{Name: parent}
