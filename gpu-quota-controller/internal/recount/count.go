@@ -23,8 +23,6 @@ type root struct {
 	name string
 	// open: there are slots.
 	open atomic.Bool
-	// changes are how many there were since the last count by which nothing ended.
-	changes atomic.Int64
 
 	// mu holds while the tree is counted.
 	mu sync.Mutex

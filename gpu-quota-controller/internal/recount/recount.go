@@ -27,15 +27,9 @@ import (
 )
 
 const (
-	// pace is the least time between two counts of a root.
+	// pace is the least time between two counts of a root, and how long changes
+	// are collected by which nothing ended.
 	pace = 50 * time.Millisecond
-	// gather is how long changes are collected by which nothing ended: a pod that
-	// has come is charged for as long as its reservation is there. Every write
-	// that is saved is one less that a claim can conflict with.
-	gather = 500 * time.Millisecond
-	// crowd is how many such changes are not left to wait, since a ledger has room
-	// for so many reservations only.
-	crowd = 32
 	// sweepEvery is how often all ledgers are looked at for reservations that
 	// come to nothing, grants, and pods of which the watch said nothing.
 	sweepEvery = 20 * time.Second
@@ -173,13 +167,10 @@ func (r *Recounter) heard(e holdings.Event) {
 		return
 	}
 	for _, name := range r.plan.counters(e.Namespace) {
-		switch root := r.roots[name]; {
-		case e.Ended != nil:
+		if e.Ended != nil {
 			r.queue.Add(name)
-		case root != nil && root.changes.Add(1) >= crowd:
+		} else {
 			r.queue.AddAfter(name, pace)
-		default:
-			r.queue.AddAfter(name, gather)
 		}
 	}
 }
@@ -227,7 +218,6 @@ func (r *Recounter) one(ctx context.Context, name string) {
 		return
 	}
 	root.counted = time.Now()
-	root.changes.Store(0)
 	err := r.count(ctx, root)
 	switch {
 	case ctx.Err() != nil:
