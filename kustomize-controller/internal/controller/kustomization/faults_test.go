@@ -171,7 +171,8 @@ func TestFaultWatchesAreCutAndExpire(t *testing.T) {
 	} {
 		var refused atomic.Int32
 		f.proxy.Inject(func(r *http.Request) testkit.Fault {
-			if testkit.IsWatch(r) && strings.HasSuffix(r.URL.Path, "/configmaps") {
+			// That of the applied objects; those of single namespaces are about other things.
+			if testkit.IsWatch(r) && r.URL.Path == "/api/v1/configmaps" {
 				refused.Add(1)
 				return fault
 			}
@@ -181,7 +182,8 @@ func TestFaultWatchesAreCutAndExpire(t *testing.T) {
 			t.Fatal("there was no watch to cut")
 		}
 		f.eventually("the watch is asked for again", func() bool { return refused.Load() > 0 })
-		f.patch("somebody", "v1/ConfigMap", "a", `data: {key: "`+name+`"}`)
+		// Each time somebody else, or it would be a contest in the end.
+		f.patch("somebody-"+name, "v1/ConfigMap", "a", `data: {key: "`+name+`"}`)
 		f.proxy.Inject(nil)
 		f.wantsData("a", "one")
 	}

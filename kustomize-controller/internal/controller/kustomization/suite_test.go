@@ -66,7 +66,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "set up the tests:", err)
 			os.Exit(1)
 		}
-	}, testkit.WithGPUNodes(1))
+	}, testkit.WithGPUNodes(4)) // the tests of the gate hold GPUs at the same time
 	quotas.stop()
 	os.Exit(code)
 }
