@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -19,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
@@ -142,41 +140,6 @@ spec: {size: %d, template: {spec: {containers: [{name: main, image: example/x, r
 		}
 	}
 	g.wants(g.awaitFailure("app", kustomizev1.GPUQuotaNeverFitsReason), "can never fit, hard 4", "Widget/"+g.ns+"/w")
-}
-
-// What it costs to ask.
-func TestGateAnswersSoon(t *testing.T) {
-	t.Parallel()
-	g := newGated(newSuite(t), 1000)
-	g.create("app", func(k *kustomizev1.Kustomization) { k.Spec.SourceRef.Name = "missing" })
-	direct, err := dynamic.NewForConfig(cluster.Config())
-	g.must(err)
-	asker := gate.NewClient(t.Context(), gate.Config{
-		Client: direct, Mapper: kube.RESTMapper(), Namespace: "weir-system", Kind: "none", Wake: func(types.NamespacedName) {}, Log: quiet,
-	})
-	const asked = 20
-	took := make([]time.Duration, asked)
-	pause := time.NewTicker(200 * time.Millisecond) // a ledger is written 16 times a second
-	defer pause.Stop()
-	for i := range took {
-		<-pause.C
-		began := time.Now()
-		verdict, err := asker.Ask(t.Context(), gate.Request{
-			Kind: kustomizev1.KustomizationKind, Namespace: g.ns, Name: "app", UID: g.get("app").UID, Revision: fmt.Sprintf("main@sha1:%d", i),
-			Change: gate.Change{Objects: []gate.Object{{Key: "apps/Deployment/" + g.ns + "/web", Namespace: g.ns, After: gpu.Estimate{
-				Groups: []gpu.Group{{Shape: gpu.Shape{Resources: gpu.Amounts{"nvidia.com/gpu": gpu.Whole(1)}}, Min: 8, Max: 8}},
-			}}}},
-		})
-		if err != nil || verdict.Answer != gate.Granted {
-			t.Fatalf("%+v, %v", verdict, err)
-		}
-		took[i] = time.Since(began)
-	}
-	slices.Sort(took)
-	t.Logf("answered after %s, the slowest of %d after %s", took[asked/2].Round(time.Millisecond), asked, took[asked-1].Round(time.Millisecond))
-	if median := took[asked/2]; median > time.Second {
-		t.Errorf("answered after %s", median)
-	}
 }
 
 // Who asked first is served first, even if a later one would fit in between; what
