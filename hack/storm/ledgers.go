@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/weir-gitops/weir/hack/platform"
@@ -33,19 +34,22 @@ func (l *ledgers) observe(ctx context.Context, client kubernetes.Interface) erro
 	l.writes = map[string][]time.Time{}
 	for ctx.Err() == nil {
 		watcher, err := client.CoreV1().ConfigMaps(platform.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: ledgerLabel})
-		if err != nil && ctx.Err() == nil {
+		if err == nil {
+			l.read(watcher)
+		} else if ctx.Err() == nil {
 			return fmt.Errorf("watch the ledgers: %w", err)
-		}
-		if err != nil {
-			break // it was told to end
-		}
-		for event := range watcher.ResultChan() {
-			if config, ok := event.Object.(*corev1.ConfigMap); ok {
-				l.note(config)
-			}
 		}
 	}
 	return nil
+}
+
+// read notes what a watch tells until it ends.
+func (l *ledgers) read(watcher watch.Interface) {
+	for event := range watcher.ResultChan() {
+		if config, ok := event.Object.(*corev1.ConfigMap); ok {
+			l.note(config)
+		}
+	}
 }
 
 func (l *ledgers) note(config *corev1.ConfigMap) {
