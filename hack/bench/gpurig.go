@@ -42,20 +42,11 @@ type gpuRig struct {
 
 // onGPUs measures on a fresh cluster.
 func onGPUs(ctx context.Context, measure func(*gpuRig) error, opts ...testkit.ClusterOption) (err error) {
-	p, err := platform.New()
+	p, err := platform.StartBare(ctx, opts...)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Stop(context.WithoutCancel(ctx))) }()
-	for _, bringUp := range []func(context.Context) error{
-		p.Build,
-		func(ctx context.Context) error { return p.StartCluster(ctx, 0, opts...) },
-		p.Install,
-	} {
-		if err := bringUp(ctx); err != nil {
-			return err
-		}
-	}
 	r := &gpuRig{platform: p}
 	if r.api, err = kubernetes.NewForConfig(p.Cluster.Config()); err != nil {
 		return fmt.Errorf("make a client: %w", err)

@@ -97,7 +97,7 @@ func read(t *testing.T, file string) *dashboard {
 // start brings up a cluster with gpu-quota-controller.
 func start(ctx context.Context, t *testing.T) *platform.Platform {
 	t.Helper()
-	p, err := platform.New()
+	p, err := platform.StartBare(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,15 +106,8 @@ func start(ctx context.Context, t *testing.T) *platform.Platform {
 			t.Error(err)
 		}
 	})
-	for _, bringUp := range []func(context.Context) error{
-		p.Build,
-		func(ctx context.Context) error { return p.StartCluster(ctx, 0) },
-		p.Install,
-		func(ctx context.Context) error { _, err := p.StartQuotaReplicas(ctx, 1); return err },
-	} {
-		if err := bringUp(ctx); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := p.StartQuotaReplicas(ctx, 1); err != nil {
+		t.Fatal(err)
 	}
 	return p
 }

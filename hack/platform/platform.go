@@ -69,18 +69,28 @@ func Start(ctx context.Context, nodes int) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, bringUp := range []func(context.Context) error{
-		p.Build,
-		func(ctx context.Context) error { return p.StartCluster(ctx, nodes) },
-		p.Install,
-		p.StartControllers,
-		p.Serve,
-	} {
-		if err := bringUp(ctx); err != nil {
-			return nil, errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
+	return p, p.bringUp(ctx, p.Build, func(ctx context.Context) error { return p.StartCluster(ctx, nodes) }, p.Install, p.StartControllers, p.Serve)
+}
+
+// StartBare brings up a cluster without nodes that has what bootstrap installs,
+// and programs to start in it, none of which runs. Nothing is left of it after
+// an error.
+func StartBare(ctx context.Context, opts ...testkit.ClusterOption) (*Platform, error) {
+	p, err := New()
+	if err != nil {
+		return nil, err
+	}
+	return p, p.bringUp(ctx, p.Build, func(ctx context.Context) error { return p.StartCluster(ctx, 0, opts...) }, p.Install)
+}
+
+// bringUp takes steps, and stops everything if one fails.
+func (p *Platform) bringUp(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return errors.Join(err, p.Stop(context.WithoutCancel(ctx)))
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // Build compiles the controllers from the checkout.

@@ -24,7 +24,7 @@ func TestNothingIsGivenAwayTwice(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	p, err := platform.New()
+	p, err := platform.StartBare(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,15 +33,6 @@ func TestNothingIsGivenAwayTwice(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, bringUp := range []func(context.Context) error{
-		p.Build,
-		func(ctx context.Context) error { return p.StartCluster(ctx, 0) },
-		p.Install,
-	} {
-		if err := bringUp(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
 	api, err := kubernetes.NewForConfig(p.Cluster.Config())
 	if err != nil {
 		t.Fatal(err)

@@ -59,9 +59,8 @@ type Client struct {
 	// answers. To list costs up to 100 ms: it waits until the API server's cache
 	// has heard from etcd.
 	some atomic.Bool
-
-	ctx   context.Context //nolint:containedctx // the life of the watch, not of a call
-	watch sync.Once
+	// follow starts the watch of the verdicts, once.
+	follow func()
 }
 
 // NewClient returns a Client whose watch ends with ctx.
@@ -69,12 +68,13 @@ func NewClient(ctx context.Context, config Config) *Client {
 	if config.Patience == 0 {
 		config.Patience = DefaultPatience
 	}
-	return &Client{
+	c := &Client{
 		config:   config,
 		requests: config.Client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace(config.Namespace),
 		verdicts: newVerdicts(config.Kind, config.Wake),
-		ctx:      ctx,
 	}
+	c.follow = sync.OnceFunc(func() { c.verdicts.follow(ctx, c.requests, config.Log) })
+	return c
 }
 
 // UnavailableError says that nobody can tell whether there is room. The verdict,
@@ -115,7 +115,7 @@ func (c *Client) Ask(ctx context.Context, r Request) (Verdict, error) {
 		}
 		c.some.Store(some)
 	}
-	c.watch.Do(func() { c.verdicts.follow(c.ctx, c.requests, c.config.Log) })
+	c.follow()
 	done := c.verdicts.expect(r.UID)
 	verdict, err := c.ask(ctx, r)
 	done(verdict)

@@ -157,8 +157,8 @@ func (s *scope) holdSwap(ctx context.Context) error {
 		}
 	}
 	slices.Sort(s.swap)
-	return reconcile.Hold(s.obj.GetRetryInterval(), kustomizev1.WaitingForGPUsReason,
-		fmt.Errorf("Waiting for GPUs: %s of revision %s will be applied when those that the revision gives up are free", listed(s.swap), s.artifact.Revision)) //nolint:staticcheck // a message of a condition, not an error
+	message := fmt.Sprintf("Waiting for GPUs: %s of revision %s will be applied when those that the revision gives up are free", listed(s.swap), s.artifact.Revision)
+	return reconcile.Hold(s.obj.GetRetryInterval(), kustomizev1.WaitingForGPUsReason, errors.New(message))
 }
 
 // swapIncomplete returns what the revision at hand has taken away to make room
