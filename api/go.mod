@@ -6,7 +6,9 @@ toolchain go1.27.4
 
 require (
 	github.com/fluxcd/kustomize-controller/api v1.10.1
+	github.com/fluxcd/pkg/apis/acl v0.12.0
 	github.com/fluxcd/pkg/apis/meta v1.38.0
+	github.com/fluxcd/source-controller/api v1.10.1
 	github.com/google/go-cmp v0.7.0
 	k8s.io/apimachinery v0.37.1
 	sigs.k8s.io/randfill v1.0.0
@@ -15,7 +17,7 @@ require (
 
 require (
 	github.com/fluxcd/pkg/apis/kustomize v1.23.0 // indirect
-	github.com/fxamacker/cbor/v2 v2.9.1 // indirect
+	github.com/fxamacker/cbor/v2 v2.9.2 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect

@@ -12,6 +12,7 @@ tools="$PWD/hack/tools"
 kustomize_crds="$PWD/kustomize-controller/config/crd"
 source_crds="$PWD/source-controller/config/crd"
 quota_crds="$PWD/gpu-quota-controller/config/crd"
+image_crds="$PWD/image-automation-controller/config/crd"
 
 # Our own types.
 (
@@ -21,9 +22,11 @@ quota_crds="$PWD/gpu-quota-controller/config/crd"
 		paths=./kustomize/... output:crd:dir="$kustomize_crds"
 	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
 		paths=./quota/... output:crd:dir="$quota_crds"
+	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
+		paths=./image/... output:crd:dir="$image_crds"
 )
 
-# Types of Flux: the CRD that source-controller owns, and what the test of our Kustomization compares with.
+# Types of Flux: the CRD that source-controller owns, and what the tests of our own types compare with.
 flux_crd() { # <package> <kind> <file> [flag…]
 	local file="$3" made
 	mkdir -p "$(dirname "$file")"
@@ -34,3 +37,9 @@ flux_crd github.com/fluxcd/source-controller/api/v1 GitRepository \
 	"$source_crds/source.toolkit.fluxcd.io_gitrepositories.yaml" -category weir -header header.yaml.txt
 flux_crd github.com/fluxcd/kustomize-controller/api/v1 Kustomization \
 	"$PWD/api/kustomize/v1/testdata/flux_kustomizations.yaml" -header header.yaml.txt
+flux_crd github.com/fluxcd/image-automation-controller/api/v1 ImageUpdateAutomation \
+	"$PWD/api/image/v1/testdata/flux_imageupdateautomations.yaml" -header header.yaml.txt
+flux_crd github.com/fluxcd/image-reflector-controller/api/v1 ImageRepository \
+	"$PWD/api/image/v1/testdata/flux_imagerepositories.yaml" -header header.yaml.txt
+flux_crd github.com/fluxcd/image-reflector-controller/api/v1 ImagePolicy \
+	"$PWD/api/image/v1/testdata/flux_imagepolicies.yaml" -header header.yaml.txt

@@ -82,3 +82,14 @@ func (r DependencyReference) String() string {
 	}
 	return s
 }
+
+// NamespacedObjectReference names an object of a known kind, perhaps in another namespace.
+type NamespacedObjectReference struct {
+	// name of the object.
+	// +required
+	Name string `json:"name"`
+
+	// namespace of the object. Defaults to the namespace of the object that refers to it.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+}

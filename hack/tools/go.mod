@@ -10,6 +10,8 @@ tool (
 )
 
 require (
+	github.com/fluxcd/image-automation-controller/api v1.3.0
+	github.com/fluxcd/image-reflector-controller/api v1.3.0
 	github.com/fluxcd/kustomize-controller/api v1.10.1
 	github.com/fluxcd/source-controller/api v1.10.1
 	golang.org/x/tools v0.52.0
