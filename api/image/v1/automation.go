@@ -91,6 +91,7 @@ type ImageUpdateAutomationSpec struct {
 }
 
 // UpdateStrategyName names a way to update files.
+// +kubebuilder:validation:Enum=Setters
 type UpdateStrategyName string
 
 // UpdateStrategySetters updates the fields that a comment marks.

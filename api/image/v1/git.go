@@ -77,6 +77,7 @@ type SigningKey struct {
 }
 
 // SigningKeyType is a kind of key.
+// +kubebuilder:validation:Enum=gpg;ssh
 type SigningKeyType string
 
 // Values of SigningKeyType.
