@@ -24,6 +24,7 @@ const (
 	sourceController    = "system:serviceaccount:weir-system:source-controller"
 	kustomizeController = "system:serviceaccount:weir-system:kustomize-controller"
 	quotaController     = "system:serviceaccount:weir-system:gpu-quota-controller"
+	imageController     = "system:serviceaccount:weir-system:image-automation-controller"
 )
 
 func TestBootstrapIsAccepted(t *testing.T) {
@@ -78,7 +79,6 @@ func TestOverlaysDiffer(t *testing.T) {
 	}
 	delete(open, admin)
 
-	const deployment = "Deployment weir-system/kustomize-controller"
 	args := func(object map[string]any) []string {
 		containers, _, err := unstructured.NestedSlice(object, "spec", "template", "spec", "containers")
 		if err != nil {
@@ -90,12 +90,17 @@ func TestOverlaysDiffer(t *testing.T) {
 		}
 		return got
 	}
-	want := append(args(open[deployment]), "--default-service-account=default", "--no-cross-namespace-refs=true", "--no-remote-bases=true")
-	if diff := cmp.Diff(want, args(locked[deployment])); diff != "" {
-		t.Errorf("flags of the locked-down kustomize-controller (-want +got):\n%s", diff)
+	for name, flags := range map[string][]string{
+		"kustomize-controller":        {"--default-service-account=default", "--no-cross-namespace-refs=true", "--no-remote-bases=true"},
+		"image-automation-controller": {"--no-cross-namespace-refs=true"},
+	} {
+		deployment := "Deployment weir-system/" + name
+		if diff := cmp.Diff(append(args(open[deployment]), flags...), args(locked[deployment])); diff != "" {
+			t.Errorf("flags of the locked-down %s (-want +got):\n%s", name, diff)
+		}
+		delete(open, deployment)
+		delete(locked, deployment)
 	}
-	delete(open, deployment)
-	delete(locked, deployment)
 
 	if diff := cmp.Diff(open, locked); diff != "" {
 		t.Errorf("the overlays differ in more than they say (-default +locked-down):\n%s", diff)
@@ -136,6 +141,7 @@ func TestRights(t *testing.T) {
 	bindPeople(t, client)
 	all := rights()
 	maps.Copy(all, quotaRights())
+	maps.Copy(all, imageRights())
 	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

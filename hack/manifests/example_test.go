@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/weir-gitops/weir/hack/platform"
 )
 
 // TestExampleIsAccepted dry-runs every object of every environment, as it is
@@ -85,8 +87,8 @@ func TestPodsAreRestricted(t *testing.T) {
 			t.Errorf("%s has %d containers, want 1", identify(object), len(containers))
 		}
 	}
-	// Five in each environment, and three controllers.
-	if want := 5*len(environments()) + 3; tried != want {
+	// Five in each environment, and the controllers.
+	if want := 5*len(environments()) + len(platform.Programs()); tried != want {
 		t.Errorf("%d pod templates were tried, want %d", tried, want)
 	}
 }

@@ -49,7 +49,7 @@ type Controller struct {
 
 // Programs are the controllers that there are.
 func Programs() []string {
-	return []string{"source-controller", "kustomize-controller", "gpu-quota-controller"}
+	return []string{"source-controller", "kustomize-controller", "gpu-quota-controller", "image-automation-controller"}
 }
 
 // StartControllers starts the controllers, each with the token of its own
@@ -64,7 +64,7 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The Git server and the artifacts are on this machine, which a controller refuses unless told otherwise.
+	// Git server, registry and artifacts are on this machine, which a controller refuses unless told otherwise.
 	const local = "--allow-local-sources"
 	if p.Source, err = p.newController(ctx, "source-controller", func(disk string) []string {
 		return []string{local, "--storage-path=" + disk, "--storage-addr=" + artifacts, "--storage-adv-addr=" + artifacts}
@@ -79,6 +79,11 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	if p.Quota, err = p.newQuotaController(ctx, webhook, webhook); err != nil {
 		return err
 	}
+	if p.Image, err = p.newController(ctx, "image-automation-controller", func(disk string) []string {
+		return []string{local, "--storage-path=" + disk}
+	}); err != nil {
+		return err
+	}
 	var errs []error
 	for _, c := range p.Controllers() {
 		errs = append(errs, c.Start(ctx))
@@ -88,7 +93,7 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 
 // Controllers are those that were started.
 func (p *Platform) Controllers() []*Controller {
-	return slices.DeleteFunc(append([]*Controller{p.Source, p.Kustomize, p.Quota}, p.replicas...), func(c *Controller) bool { return c == nil })
+	return slices.DeleteFunc(append([]*Controller{p.Source, p.Kustomize, p.Quota, p.Image}, p.replicas...), func(c *Controller) bool { return c == nil })
 }
 
 // newController prepares a controller. flags returns those that only it has,

@@ -31,8 +31,8 @@ import (
 type Platform struct {
 	// Cluster is there after StartCluster.
 	Cluster *testkit.Cluster
-	// Source, Kustomize and Quota are there, and run, after StartControllers.
-	Source, Kustomize, Quota *Controller
+	// Source, Kustomize, Quota and Image are there, and run, after StartControllers.
+	Source, Kustomize, Quota, Image *Controller
 	// Repository is there after Serve.
 	Repository *Repository
 
