@@ -1,9 +1,10 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cel evaluates the boolean expressions that specs hold, in the
-// Common Expression Language with the functions that Flux offers. Expressions
-// come from tenants: what one costs is limited, in time and in memory.
+// Package cel evaluates the expressions that specs hold, in the Common
+// Expression Language with the functions that Flux offers, and num() where
+// there are Facts. Expressions come from tenants: what one costs is limited, in
+// time and in memory.
 package cel
 
 import (
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/interpreter"
 )
@@ -34,6 +36,8 @@ var (
 	ErrMissing = errors.New("missing")
 	// ErrCost says that the evaluation would cost more than CostLimit.
 	ErrCost = errors.New("too expensive")
+	// ErrNumber says that num() was given what is no decimal number.
+	ErrNumber = errors.New("not a decimal number")
 )
 
 // Program is a compiled expression. It can be used by many at a time.
@@ -42,6 +46,7 @@ type Program struct {
 	source  common.Source
 	program cel.Program
 	where   func(id int64) common.Location
+	checked *ast.AST // as written, of expressions over Facts alone
 }
 
 // Compile compiles an expression over the named variables, each of which
@@ -62,14 +67,14 @@ func Compile(field, expr string, variables ...string) (*Program, error) {
 	if env, err = env.Extend(options...); err != nil {
 		return nil, &Error{Field: field, Message: shorten("declare the variables: " + err.Error())}
 	}
-	ast, issues := env.Compile(expr)
+	checked, issues := env.Compile(expr)
 	if err := compileError(field, issues); err != nil {
 		return nil, err
 	}
-	if got := ast.OutputType(); !got.IsExactType(cel.BoolType) {
+	if got := checked.OutputType(); !got.IsExactType(cel.BoolType) {
 		return nil, &Error{Field: field, Message: fmt.Sprintf("the expression yields %s, want bool%s", got, hint(got))}
 	}
-	return plan(env, field, expr, ast)
+	return plan(env, field, expr, checked, cel.OptOptimize)
 }
 
 func hint(got *cel.Type) string {
@@ -94,19 +99,19 @@ func CompileOpen(field, expr string) (*Program, error) {
 	if env, err = env.Extend(declareFree(env, parsed)...); err != nil {
 		return nil, &Error{Field: field, Message: shorten("declare the fields of the object: " + err.Error())}
 	}
-	ast, issues := env.Check(parsed)
+	checked, issues := env.Check(parsed)
 	if err := compileError(field, issues); err != nil {
 		return nil, err
 	}
-	if got := ast.OutputType(); !got.IsExactType(cel.BoolType) && got.Kind() != types.DynKind {
+	if got := checked.OutputType(); !got.IsExactType(cel.BoolType) && got.Kind() != types.DynKind {
 		return nil, &Error{Field: field, Message: fmt.Sprintf("the expression yields %s, want bool", got)}
 	}
-	return plan(env, field, expr, ast)
+	return plan(env, field, expr, checked, cel.OptOptimize)
 }
 
-func plan(env *cel.Env, field, expr string, ast *cel.Ast) (*Program, error) {
-	program, err := env.Program(ast,
-		cel.EvalOptions(cel.OptOptimize),
+func plan(env *cel.Env, field, expr string, checked *cel.Ast, how cel.EvalOption) (*Program, error) {
+	program, err := env.Program(checked,
+		cel.EvalOptions(how),
 		cel.CustomDecoratorV2(guard),
 		cel.CostTracking(prices{}),
 		cel.CostLimit(CostLimit),
@@ -119,7 +124,7 @@ func plan(env *cel.Env, field, expr string, ast *cel.Ast) (*Program, error) {
 		field:   field,
 		source:  common.NewTextSource(expr),
 		program: program,
-		where:   ast.NativeRep().SourceInfo().GetStartLocation,
+		where:   checked.NativeRep().SourceInfo().GetStartLocation,
 	}, nil
 }
 
@@ -180,7 +185,8 @@ func compileError(field string, issues *cel.Issues) error {
 // evalError says where and why an evaluation failed.
 func (p *Program) evalError(ctx context.Context, err error) error {
 	e := &Error{Field: p.field, Message: shorten(err.Error())}
-	if at, ok := errors.AsType[*types.Err](err); ok {
+	at, located := errors.AsType[*types.Err](err)
+	if located {
 		e.at(p.where(at.NodeID()))
 	}
 	canceled, interrupted := errors.AsType[interpreter.EvalCancelledError](err)
@@ -192,6 +198,11 @@ func (p *Program) evalError(ctx context.Context, err error) error {
 		e.Err = context.Cause(ctx)
 	case missing(e.Message):
 		e.Err = ErrMissing
+	case errors.Is(err, ErrNumber):
+		e.Err = ErrNumber
+	}
+	if located {
+		p.describe(e, at.NodeID())
 	}
 	return e
 }

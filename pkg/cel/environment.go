@@ -29,6 +29,7 @@ func environment(strict bool) (*cel.Env, error) {
 var (
 	strictEnvironment = sync.OnceValues(func() (*cel.Env, error) { return newEnvironment(cel.HomogeneousAggregateLiterals()) })
 	openEnvironment   = sync.OnceValues(func() (*cel.Env, error) { return newEnvironment() })
+	factsEnvironment  = sync.OnceValues(func() (*cel.Env, error) { return newEnvironment(cel.HomogeneousAggregateLiterals(), number()) })
 )
 
 func newEnvironment(more ...cel.EnvOption) (*cel.Env, error) {
