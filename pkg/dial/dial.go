@@ -55,6 +55,10 @@ func New(policy Policy) *Dialer {
 	return d
 }
 
+// AllowsLocal reports whether the policy permits local addresses, as it does
+// for demonstrations and tests. Who needs TLS otherwise may do without it then.
+func (d *Dialer) AllowsLocal() bool { return d.policy.AllowLocal }
+
 // DialContext connects to an address "host:port". The text of its error names
 // the address as given and not what it resolved to, so that it stays the same
 // from one try to the next.
