@@ -11,6 +11,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"sigs.k8s.io/yaml"
 
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/hack/docs/markdown"
 )
@@ -19,6 +20,10 @@ import (
 var ours = map[string]func() any{
 	"kustomize.toolkit.fluxcd.io/v1 Kustomization": func() any { return &kustomizev1.Kustomization{} },
 	"source.toolkit.fluxcd.io/v1 GitRepository":    func() any { return &sourcev1.GitRepository{} },
+
+	"image.toolkit.fluxcd.io/v1 ImageUpdateAutomation": func() any { return &imagev1.ImageUpdateAutomation{} },
+	"image.toolkit.fluxcd.io/v1 ImageRepository":       func() any { return &imagev1.ImageRepository{} },
+	"image.toolkit.fluxcd.io/v1 ImagePolicy":           func() any { return &imagev1.ImagePolicy{} },
 }
 
 // TestExamplesDecode decodes the YAML of all pages, and the objects of Weir's
@@ -28,6 +33,7 @@ func TestExamplesDecode(t *testing.T) {
 	fragments := map[string]string{
 		kustomizations:  "kustomize.toolkit.fluxcd.io/v1 Kustomization",
 		gitRepositories: "source.toolkit.fluxcd.io/v1 GitRepository",
+		automations:     "image.toolkit.fluxcd.io/v1 ImageUpdateAutomation",
 	}
 	decoded := 0
 	for _, p := range pages(t) {

@@ -10,13 +10,16 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/spf13/pflag"
 
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/hack/docs/markdown"
@@ -34,6 +37,15 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 		},
 		gitRepositories: {reflect.TypeFor[sourcev1.GitRepositorySpec]()},
 		gpuQuotas:       {reflect.TypeFor[quotav1.GPUQuotaSpec](), reflect.TypeFor[quotav1.GPUQuotaStatus]()},
+		automations: {
+			reflect.TypeFor[imagev1.ImageUpdateAutomationSpec](), reflect.TypeFor[imagev1.GitSpec](), reflect.TypeFor[imagev1.WeirSpec](),
+			reflect.TypeFor[imagev1.Image](), reflect.TypeFor[imagev1.ImageChoice](), reflect.TypeFor[imagev1.Gate](),
+			reflect.TypeFor[imagev1.Target](), reflect.TypeFor[imagev1.PullRequest](),
+			reflect.TypeFor[imagev1.ImageUpdateAutomationStatus](), reflect.TypeFor[imagev1.WeirStatus](),
+			reflect.TypeFor[imagev1.ImageStatus](), reflect.TypeFor[imagev1.PullRequestStatus](), reflect.TypeFor[imagev1.ImageRef](),
+		},
+		imageScans:    {reflect.TypeFor[imagev1.ImageRepositorySpec](), reflect.TypeFor[imagev1.ImageRepositoryStatus]()},
+		imagePolicies: {reflect.TypeFor[imagev1.ImagePolicySpec](), reflect.TypeFor[imagev1.ImagePolicyStatus]()},
 	}
 	for path, p := range specPages(t) {
 		for _, typ := range types[path] {
@@ -46,7 +58,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 				case strings.Contains(text, "**Not yet.**"):
 					continue
 				}
-				for _, inner := range inside(field) {
+				for _, inner := range inside(field, types[path]) {
 					if !markdown.Names(markdown.Code(text), inner) {
 						t.Errorf("%s: what is said about %s.%s does not name its field %s", path, typ.Name(), name, inner)
 					}
@@ -71,13 +83,14 @@ func jsonFields(typ reflect.Type) map[string]reflect.Type {
 }
 
 // inside returns the names of all fields below a type, but for those of
-// Kubernetes' own types, which have their own documentation, and for the one
-// field of a type that refers to another object by name.
-func inside(typ reflect.Type) []string {
+// Kubernetes' own types, which have their own documentation, of those that the
+// page describes by themselves, and for the one field of a type that refers to
+// another object by name.
+func inside(typ reflect.Type, described []reflect.Type) []string {
 	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
 		typ = typ.Elem()
 	}
-	if typ.Kind() != reflect.Struct || strings.HasPrefix(typ.PkgPath(), "k8s.io/") {
+	if typ.Kind() != reflect.Struct || strings.HasPrefix(typ.PkgPath(), "k8s.io/") || slices.Contains(described, typ) {
 		return nil
 	}
 	fields := jsonFields(typ)
@@ -86,68 +99,51 @@ func inside(typ reflect.Type) []string {
 	}
 	var all []string
 	for name, field := range fields {
-		all = append(append(all, name), inside(field)...)
+		all = append(append(all, name), inside(field, described)...)
 	}
 	return all
 }
 
 // TestEveryConditionAndReasonIsDescribed goes by the constants of the API.
 func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
-	known := map[string]string{
-		"ReadyCondition":       kustomizev1.ReadyCondition,
-		"ReconcilingCondition": kustomizev1.ReconcilingCondition,
-		"StalledCondition":     kustomizev1.StalledCondition,
-		"HealthyCondition":     kustomizev1.HealthyCondition,
-		"DriftedCondition":     kustomizev1.DriftedCondition,
-
-		"ProgressingReason":             kustomizev1.ProgressingReason,
-		"ProgressingWithRetryReason":    kustomizev1.ProgressingWithRetryReason,
-		"SucceededReason":               kustomizev1.SucceededReason,
-		"ReconciliationSucceededReason": kustomizev1.ReconciliationSucceededReason,
-		"ReconciliationFailedReason":    kustomizev1.ReconciliationFailedReason,
-		"ArtifactFailedReason":          kustomizev1.ArtifactFailedReason,
-		"BuildFailedReason":             kustomizev1.BuildFailedReason,
-		"PruneFailedReason":             kustomizev1.PruneFailedReason,
-		"DependencyNotReadyReason":      kustomizev1.DependencyNotReadyReason,
-		"HealthCheckFailedReason":       kustomizev1.HealthCheckFailedReason,
-		"HealthCheckCanceledReason":     kustomizev1.HealthCheckCanceledReason,
-		"InvalidCELExpressionReason":    kustomizev1.InvalidCELExpressionReason,
-		"FeatureGateDisabledReason":     kustomizev1.FeatureGateDisabledReason,
-		"AccessDeniedReason":            kustomizev1.AccessDeniedReason,
-		"UnsupportedFieldReason":        kustomizev1.UnsupportedFieldReason,
-		"DependencyCycleReason":         kustomizev1.DependencyCycleReason,
-		"InventoryTooLargeReason":       kustomizev1.InventoryTooLargeReason,
-		"InvalidIgnoreRuleReason":       kustomizev1.InvalidIgnoreRuleReason,
-		"FieldContestedReason":          kustomizev1.FieldContestedReason,
-		"DriftCorrectedReason":          kustomizev1.DriftCorrectedReason,
-		"DriftDetectedReason":           kustomizev1.DriftDetectedReason,
-		"PlannedReason":                 kustomizev1.PlannedReason,
-		"PruneNotConfirmedReason":       kustomizev1.PruneNotConfirmedReason,
-		"WaitingForGPUsReason":          kustomizev1.WaitingForGPUsReason,
-		"GPUQuotaExceededReason":        kustomizev1.GPUQuotaExceededReason,
-		"GPUQuotaNeverFitsReason":       kustomizev1.GPUQuotaNeverFitsReason,
-		"GPUQuotaUnavailableReason":     kustomizev1.GPUQuotaUnavailableReason,
-		"SwapIncompleteReason":          kustomizev1.SwapIncompleteReason,
-		"GPUQuotaWarningReason":         kustomizev1.GPUQuotaWarningReason,
-	}
-	p := specPages(t)[kustomizations]
-	for _, name := range constants(t, "api/kustomize/v1/conditions.go") {
-		switch value := known[name]; {
-		case value == "":
-			t.Errorf("the constant %s is new: add it here and to %s", name, kustomizations)
-		case p.About(value) == "":
-			t.Errorf("%s: no row of a table is about %s", kustomizations, value)
-		}
-	}
-	for name, value := range literals(t, "api/quota/v1alpha1/conditions.go") {
-		if specPages(t)[gpuQuotas].About(value) == "" {
-			t.Errorf("%s: no row of a table is about %s, the value of %s", gpuQuotas, value, name)
+	for path, file := range map[string]string{
+		kustomizations: "api/kustomize/v1/conditions.go",
+		gpuQuotas:      "api/quota/v1alpha1/conditions.go",
+		automations:    "api/image/v1/conditions.go",
+	} {
+		p := specPages(t)[path]
+		for name, value := range values(t, file) {
+			if p.About(value) == "" {
+				t.Errorf("%s: no row of a table is about %s, the value of %s", path, value, name)
+			}
 		}
 	}
 }
 
-// literals returns the constants of a file that have their value beside them.
-func literals(t *testing.T, path string) map[string]string {
+// fluxValues are the constants of Flux that those of the API stand for.
+var fluxValues = map[string]string{
+	"ReadyCondition":                fluxmeta.ReadyCondition,
+	"ReconcilingCondition":          fluxmeta.ReconcilingCondition,
+	"StalledCondition":              fluxmeta.StalledCondition,
+	"HealthyCondition":              fluxmeta.HealthyCondition,
+	"ProgressingReason":             fluxmeta.ProgressingReason,
+	"ProgressingWithRetryReason":    fluxmeta.ProgressingWithRetryReason,
+	"SucceededReason":               fluxmeta.SucceededReason,
+	"ReconciliationSucceededReason": fluxmeta.ReconciliationSucceededReason,
+	"ReconciliationFailedReason":    fluxmeta.ReconciliationFailedReason,
+	"ArtifactFailedReason":          fluxmeta.ArtifactFailedReason,
+	"BuildFailedReason":             fluxmeta.BuildFailedReason,
+	"PruneFailedReason":             fluxmeta.PruneFailedReason,
+	"DependencyNotReadyReason":      fluxmeta.DependencyNotReadyReason,
+	"HealthCheckFailedReason":       fluxmeta.HealthCheckFailedReason,
+	"HealthCheckCanceledReason":     fluxmeta.HealthCheckCanceledReason,
+	"InvalidCELExpressionReason":    fluxmeta.InvalidCELExpressionReason,
+	"FeatureGateDisabledReason":     fluxmeta.FeatureGateDisabledReason,
+}
+
+// values returns the constants of a file, which have their value beside them or
+// stand for one of Flux's.
+func values(t *testing.T, path string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	ast.Inspect(parse(t, path), func(n ast.Node) bool {
@@ -155,8 +151,15 @@ func literals(t *testing.T, path string) map[string]string {
 		if !ok || len(spec.Values) != 1 {
 			return true
 		}
-		if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
-			found[spec.Names[0].Name] = unquote(t, literal)
+		switch value := spec.Values[0].(type) {
+		case *ast.BasicLit:
+			found[spec.Names[0].Name] = unquote(t, value)
+		case *ast.SelectorExpr:
+			known, ok := fluxValues[value.Sel.Name]
+			if !ok {
+				t.Errorf("%s: %s stands for a constant that this test does not know", path, spec.Names[0].Name)
+			}
+			found[spec.Names[0].Name] = known
 		}
 		return true
 	})
@@ -192,6 +195,7 @@ func TestEveryFlagIsDescribed(t *testing.T) {
 		kustomizations:  "kustomize-controller/internal/app/options.go",
 		gitRepositories: "source-controller/internal/app/options.go",
 		gpuQuotas:       "gpu-quota-controller/internal/app/options.go",
+		automations:     "image-automation-controller/internal/app/options.go",
 	} {
 		p := specPages(t)[path]
 		defined := flags(t, options)

@@ -21,6 +21,9 @@ const (
 	kustomizations  = "kustomize-controller/docs/kustomizations.md"
 	gitRepositories = "source-controller/docs/gitrepositories.md"
 	gpuQuotas       = "gpu-quota-controller/docs/gpuquotas.md"
+	automations     = "image-automation-controller/docs/imageupdateautomations.md"
+	imageScans      = "image-automation-controller/docs/imagerepositories.md"
+	imagePolicies   = "image-automation-controller/docs/imagepolicies.md"
 )
 
 // pages returns every Markdown file of the repository.
@@ -52,6 +55,9 @@ func specPages(t *testing.T) map[string]*markdown.Page {
 		kustomizations:  readPage(t, kustomizations),
 		gitRepositories: readPage(t, gitRepositories),
 		gpuQuotas:       readPage(t, gpuQuotas),
+		automations:     readPage(t, automations),
+		imageScans:      readPage(t, imageScans),
+		imagePolicies:   readPage(t, imagePolicies),
 	}
 }
 

@@ -39,10 +39,11 @@ func TestMain(m *testing.M) {
 
 // elsewhere are commands that something else runs, or nothing here can.
 var elsewhere = []*regexp.Regexp{
-	regexp.MustCompile(`^(\w+=\S+ )?make\b`),                 // .ci/run does; hack/docs tests that the targets exist
-	regexp.MustCompile(`^kubectl .*\b(logs|port-forward)\b`), // no container runs here
-	regexp.MustCompile(`\bhttp://localhost:9090/`),           // what was forwarded
-	regexp.MustCompile(`^(sops|git add)\b`),                  // the tests of internal/decrypt encrypt with the library of sops
+	regexp.MustCompile(`^(\w+=\S+ )?make\b`),                     // .ci/run does; hack/docs tests that the targets exist
+	regexp.MustCompile(`^kubectl .*\b(logs|port-forward)\b`),     // no container runs here
+	regexp.MustCompile(`\bhttp://localhost:9090/`),               // what was forwarded
+	regexp.MustCompile(`^(sops|git add)\b`),                      // the tests of internal/decrypt encrypt with the library of sops
+	regexp.MustCompile(`^git (log|revert|push|verify-commit)\b`), // the demo runs them, on what the automation has committed
 }
 
 // What the commands of the pages expect to be there.
@@ -155,7 +156,7 @@ func (s *shell) pages() []*markdown.Page {
 	if err != nil {
 		s.Fatal(err)
 	}
-	order := []string{"README.md", "docs/", "kustomize-controller/docs/", "source-controller/docs/", "bootstrap/README.md"}
+	order := []string{"README.md", "docs/", "kustomize-controller/docs/", "source-controller/docs/", "image-automation-controller/docs/", "bootstrap/README.md"}
 	place := func(p *markdown.Page) int {
 		return slices.IndexFunc(order, func(prefix string) bool { return strings.HasPrefix(p.Path, prefix) })
 	}

@@ -19,6 +19,7 @@ import (
 var kinds = []schema.GroupVersionResource{
 	{Group: "kustomize.toolkit.fluxcd.io", Version: "v1", Resource: "kustomizations"},
 	{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "gitrepositories"},
+	{Group: "image.toolkit.fluxcd.io", Version: "v1", Resource: "imageupdateautomations"},
 }
 
 // standIn reports every object of Weir's kinds as ready, and every request to
