@@ -64,7 +64,7 @@ func (c *Controller) checkStorage(ctx context.Context, s *scope) error {
 func (c *Controller) collect(ctx context.Context, s *scope) {
 	count, err := c.Storage.Collect(s.owner(), s.obj.Status.Artifact)
 	if err != nil {
-		c.collectFailed(ctx, s, err)
+		c.collectFailed(ctx, s.obj, err)
 	}
 	if count > 0 {
 		c.collected(s, count)

@@ -13,13 +13,11 @@ import (
 	"context"
 	"time"
 
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/git"
@@ -56,49 +54,26 @@ type Options struct {
 }
 
 // Reconcile brings one GitRepository up to date.
-func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (result ctrl.Result, err error) {
+func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	obj := &sourcev1.GitRepository{}
-	if err := c.Store.Get(ctx, req.NamespacedName, obj); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	start := time.Now()
-	patcher := c.Store.Patcher(obj)
-	s := newScope(obj, patcher)
-	defer func() {
-		s.close()
-		if patchErr := patcher.Status(ctx); patchErr != nil && err == nil {
-			err = patchErr
-		}
-		c.Metrics.RecordDuration(ctx, obj, start)
-	}()
-
-	if !obj.DeletionTimestamp.IsZero() {
-		return c.finalize(ctx, s)
-	}
-	if c.Leaving != nil && c.Leaving() {
-		return ctrl.Result{}, nil
-	}
-	if controllerutil.AddFinalizer(obj, sourcev1.SourceFinalizer) {
-		if err := patcher.Metadata(ctx); err != nil {
-			return ctrl.Result{}, err
-		}
-	}
-	if token, ok := fluxmeta.ReconcileAnnotationValue(obj.Annotations); ok {
-		s.requested = token != obj.Status.LastHandledReconcileAt
-		obj.Status.LastHandledReconcileAt = token
-	}
-	if obj.Spec.Suspend {
-		return ctrl.Result{}, nil
-	}
-	err = reconcile.Run(ctx, s,
-		c.validate,
-		c.announce,
-		c.checkStorage,
-		c.connect,
-		c.resolve,
-		c.build,
-	)
-	return c.finish(s, err)
+	head := reconcile.Head{Store: c.Store, Finalizer: sourcev1.SourceFinalizer, Leaving: c.Leaving, Metrics: c.Metrics}
+	return head.Reconcile(ctx, req, reconcile.Subject{
+		Object:    obj,
+		Request:   &obj.Status.ReconcileRequestStatus,
+		Suspended: func() bool { return obj.Spec.Suspend },
+		Delete:    func(ctx context.Context, _ *reconcile.Patcher) error { return c.finalize(ctx, obj) },
+		Run: func(ctx context.Context, patcher *reconcile.Patcher, requested bool) (ctrl.Result, error) {
+			s := newScope(obj, patcher, requested)
+			defer s.close()
+			err := reconcile.Run(ctx, s,
+				c.validate,
+				c.announce,
+				c.checkStorage,
+				c.connect,
+				c.resolve,
+				c.build,
+			)
+			return c.finish(s, err)
+		},
+	})
 }
-
-var _ reconcile.Object = (*sourcev1.GitRepository)(nil)

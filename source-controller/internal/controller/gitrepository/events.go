@@ -73,13 +73,13 @@ func (c *Controller) collected(s *scope, count int) {
 }
 
 // collectFailed tells that old artifacts could not be removed.
-func (c *Controller) collectFailed(ctx context.Context, s *scope, err error) {
+func (c *Controller) collectFailed(ctx context.Context, obj *sourcev1.GitRepository, err error) {
 	err = fmt.Errorf("garbage collection of artifacts failed: %w", err)
 	ctrl.LoggerFrom(ctx).Error(err, "old artifacts stay on disk")
-	c.Events.Eventf(s.obj, nil, corev1.EventTypeWarning, gcFailedReason, actionGarbage, "%s", redact.Error(err))
+	c.Events.Eventf(obj, nil, corev1.EventTypeWarning, gcFailedReason, actionGarbage, "%s", redact.Error(err))
 }
 
 // removed tells that the artifacts of a deleted object are gone.
-func (c *Controller) removed(s *scope) {
-	c.Events.Eventf(s.obj, nil, eventv1.EventTypeTrace, sourcev1.GarbageCollectionSucceededReason, actionGarbage, deletedMessage)
+func (c *Controller) removed(obj *sourcev1.GitRepository) {
+	c.Events.Eventf(obj, nil, eventv1.EventTypeTrace, sourcev1.GarbageCollectionSucceededReason, actionGarbage, deletedMessage)
 }

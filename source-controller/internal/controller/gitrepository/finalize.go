@@ -8,30 +8,20 @@ import (
 	"fmt"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
 
-// finalize removes the artifacts of an object that is being deleted, and then
-// the finalizer. Nothing else holds the object: artifacts can be built again,
-// so this is right for an uninstall too.
-func (c *Controller) finalize(ctx context.Context, s *scope) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(s.obj, sourcev1.SourceFinalizer) {
-		return ctrl.Result{}, nil
-	}
-	found, err := c.Storage.RemoveAll(s.owner())
+// finalize removes the artifacts of an object that is being deleted. Nothing
+// else holds the object: artifacts can be built again, so this is right for an
+// uninstall too.
+func (c *Controller) finalize(ctx context.Context, obj *sourcev1.GitRepository) error {
+	found, err := c.Storage.RemoveAll(ownerOf(obj))
 	if err != nil {
 		err = fmt.Errorf("garbage collection for deleted resource failed: %w", err)
-		c.collectFailed(ctx, s, err)
-		return ctrl.Result{}, err
+		c.collectFailed(ctx, obj, err)
+		return err
 	}
 	if found {
-		c.removed(s)
+		c.removed(obj)
 	}
-	controllerutil.RemoveFinalizer(s.obj, sourcev1.SourceFinalizer)
-	if err := s.patcher.Metadata(ctx); err != nil {
-		return ctrl.Result{}, err
-	}
-	c.Store.Forget(s.obj.UID)
-	return ctrl.Result{}, nil
+	return nil
 }

@@ -36,8 +36,8 @@ type scope struct {
 	subject, author string
 }
 
-func newScope(obj *sourcev1.GitRepository, patcher *reconcile.Patcher) *scope {
-	return &scope{obj: obj, patcher: patcher, before: obj.Status.Artifact.DeepCopy(), failing: isFailing(obj)}
+func newScope(obj *sourcev1.GitRepository, patcher *reconcile.Patcher, requested bool) *scope {
+	return &scope{obj: obj, patcher: patcher, requested: requested, before: obj.Status.Artifact.DeepCopy(), failing: isFailing(obj)}
 }
 
 // close ends the connections.
@@ -48,8 +48,10 @@ func (s *scope) close() {
 }
 
 // owner is how the storage knows the object.
-func (s *scope) owner() storage.Object {
-	return storage.Object{Kind: sourcev1.GitRepositoryKind, Namespace: s.obj.Namespace, Name: s.obj.Name}
+func (s *scope) owner() storage.Object { return ownerOf(s.obj) }
+
+func ownerOf(obj *sourcev1.GitRepository) storage.Object {
+	return storage.Object{Kind: sourcev1.GitRepositoryKind, Namespace: obj.Namespace, Name: obj.Name}
 }
 
 // timeout is that of one conversation with the remote.
