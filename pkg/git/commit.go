@@ -49,6 +49,9 @@ type Commit struct {
 	Hash              string
 	Author, Committer Signature
 	Message           string
+	// Parents are the hashes of the commits before it, the one whose branch it
+	// is on first. The store need not hold them.
+	Parents []string
 
 	tree    plumbing.Hash
 	objects *objects
@@ -60,6 +63,10 @@ func (c *Commit) Subject() string {
 	return strings.TrimSpace(subject)
 }
 
+// Tree returns the hash of everything the commit holds: commits with the same
+// one have the same files.
+func (c *Commit) Tree() string { return c.tree.String() }
+
 // Entry is one path of a commit.
 type Entry struct {
 	// Path from the root of the repository, with slashes.
@@ -69,6 +76,10 @@ type Entry struct {
 	hash    plumbing.Hash
 	objects *objects
 }
+
+// Hash returns the hash that Git gives the content: a blob's or a tree's, and for
+// a submodule that of a commit. Entries with the same one have the same content.
+func (e Entry) Hash() string { return e.hash.String() }
 
 // Open returns the size of a file and its content, or those of a symlink's
 // destination. At its end the reader fails with ErrCorrupt if what it read is

@@ -31,6 +31,14 @@ var (
 	ErrCorrupt = errors.New("corrupt Git object")
 	// ErrForbiddenPath: a tree holds a name that no checkout may create.
 	ErrForbiddenPath = errors.New("forbidden path")
+	// ErrPath: the commit has no such path, or something else than a file there.
+	ErrPath = errors.New("no such path")
+	// ErrNonFastForward: a reference is not any more what a push relied on.
+	ErrNonFastForward = errors.New("non-fast-forward")
+	// ErrDeclined: a hook, or a rule for the branch, does not let a push pass.
+	ErrDeclined = errors.New("push declined")
+	// ErrPushOptions: the server takes no push options.
+	ErrPushOptions = errors.New("push options not supported")
 
 	errRemoteAborted = errors.New("the server ended the transfer with an error")
 )

@@ -220,3 +220,88 @@ func FuzzVersions(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReport: whatever a server reports, success is only what it says of each
+// reference, and its words show up nowhere.
+func FuzzReport(f *testing.F) {
+	line := func(lines ...string) []byte {
+		var w packetWriter
+		for _, l := range lines {
+			w.line("%s", l)
+		}
+		w.flush()
+		return w.buf
+	}
+	f.Add(line("unpack ok", "ok refs/heads/a", "ok refs/heads/b"), false)
+	f.Add(line("unpack ok", "ng refs/heads/a pre-receive hook declined", "ng refs/heads/b atomic push failure"), false)
+	f.Add(line("unpack index-pack abnormal exit", "ng refs/heads/a unpacker error", "ng refs/heads/b unpacker error"), false)
+	f.Add(line("unpack ok", "ok refs/heads/a", "ok refs/heads/a"), false)
+	f.Add(line("unpack ok", "ok refs/heads/c"), false)
+	f.Add(append([]byte("0014\x01000eunpack ok\n0000"), "0000"...), true)
+	f.Add([]byte("000a\x02hook\n0005\x03"), true)
+	updates := []Update{{Ref: "refs/heads/a"}, {Ref: "refs/heads/b"}}
+	f.Fuzz(func(t *testing.T, data []byte, multiplexed bool) {
+		rep, err := readReport(bytes.NewReader(data), multiplexed, updates)
+		if err != nil {
+			return
+		}
+		if !bytes.Contains(data, []byte("unpack ")) {
+			t.Errorf("report %+v", rep)
+		}
+		err = rep.failure(updates)
+		if err == nil && (!rep.unpacked || len(rep.refused) > 0 || !multiplexed && bytes.Count(data, []byte("ok refs/heads/")) < 2) {
+			t.Errorf("success from %q", data)
+		}
+		if err != nil && !errors.Is(err, ErrDeclined) && !errors.Is(err, ErrNonFastForward) {
+			t.Errorf("error %v", err)
+		}
+		for ref, reason := range rep.refused {
+			if len(reason) > 60 && strings.Contains(err.Error(), reason) || ref != "refs/heads/a" && ref != "refs/heads/b" {
+				t.Errorf("error %v", err)
+			}
+		}
+	})
+}
+
+// FuzzPushAdvertisement: what a server says before a push decides what is sent.
+func FuzzPushAdvertisement(f *testing.F) {
+	var w packetWriter
+	w.line("# service=git-receive-pack")
+	w.flush()
+	w.line("%s refs/heads/a\x00report-status delete-refs side-band-64k atomic push-options object-format=sha1", someHash)
+	w.line("%s .have", someHash)
+	w.flush()
+	f.Add(w.buf)
+	f.Add([]byte("0000"))
+	f.Add([]byte("000eversion 1\n0000"))
+	updates := []Update{{Ref: "refs/heads/a", Old: someHash, New: &Commit{Hash: strings.Repeat("a", 40)}}, {Ref: "refs/heads/b", Old: someHash, Delete: true}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		info, err := readAdvertisement(bytes.NewReader(data), everything)
+		if err != nil {
+			return
+		}
+		todo, err := pending(info, updates)
+		if err != nil {
+			if !errors.Is(err, ErrNonFastForward) && !errors.Is(err, ErrDeclined) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		if len(todo) > 0 && !bytes.HasPrefix(pushRequest(info, todo, nil, nil)[4:], []byte(someHash)) {
+			t.Error("the request does not begin with the old commit")
+		}
+	})
+}
+
+// FuzzDelta: the deltas that are sent make what they are to make.
+func FuzzDelta(f *testing.F) {
+	f.Add([]byte("a: 1\nb: 2\n"), []byte("a: 1\nb: 3\n"))
+	f.Add(bytes.Repeat([]byte("x"), 70000), bytes.Repeat([]byte("x"), 140000))
+	f.Add([]byte{}, []byte("x"))
+	f.Fuzz(func(t *testing.T, base, target []byte) {
+		got, err := applyDelta(base, makeDelta(base, target), int64(len(target)))
+		if len(base) > 0 && (err != nil || !bytes.Equal(got, target)) {
+			t.Errorf("error %v", err)
+		}
+	})
+}

@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	service = "git-upload-pack"
 	// userAgent begins as Git's own does: some servers show web pages to
 	// everybody else.
 	userAgent = "git/2 weir/1"
@@ -31,8 +30,9 @@ type httpConn struct {
 	auth   Auth
 	base   *url.URL
 	// service is where objects are requested: base, or where the server
-	// redirected the first request to.
+	// redirected the first request to. program is what answers there.
 	service *url.URL
+	program program
 }
 
 func newHTTPConn(u *url.URL, auth Auth, dialer *dial.Dialer) (*httpConn, error) {
@@ -49,16 +49,17 @@ func (c *httpConn) again(bool) bool { return true }
 
 func (c *httpConn) close() { c.client.CloseIdleConnections() }
 
-func (c *httpConn) advertise(ctx context.Context) (io.ReadCloser, error) {
+func (c *httpConn) advertise(ctx context.Context, service program) (io.ReadCloser, error) {
+	c.program = service
 	target := *c.base
 	target.Path = strings.TrimSuffix(target.Path, "/") + "/info/refs"
 	target.RawPath = ""
-	target.RawQuery = url.Values{"service": {service}}.Encode()
+	target.RawQuery = url.Values{"service": {string(service)}}.Encode()
 	resp, err := c.send(ctx, c.client, http.MethodGet, &target, nil)
 	if err != nil {
 		return nil, err
 	}
-	if kind := resp.Header.Get("Content-Type"); kind != "application/x-"+service+"-advertisement" {
+	if kind := resp.Header.Get("Content-Type"); kind != "application/x-"+string(service)+"-advertisement" {
 		_ = resp.Body.Close()
 		return nil, errors.New("the server does not answer in the smart HTTP protocol of Git: check that the URL is that of a repository and not of a web page")
 	}
@@ -68,7 +69,7 @@ func (c *httpConn) advertise(ctx context.Context) (io.ReadCloser, error) {
 		_ = resp.Body.Close()
 		return nil, errors.New("the server redirects to something that is not a Git repository")
 	}
-	final.Path, final.RawPath, final.RawQuery, final.User = path+"/"+service, "", "", nil
+	final.Path, final.RawPath, final.RawQuery, final.User = path+"/"+string(service), "", "", nil
 	c.service = &final
 	return limited(resp.Body, maxAdvertisement), nil
 }
@@ -91,11 +92,13 @@ func (c *httpConn) send(ctx context.Context, client *http.Client, method string,
 		return nil, errors.New("the URL cannot be requested")
 	}
 	req.Header.Set("User-Agent", userAgent)
-	req.Header.Set("Git-Protocol", "version=2")
+	if c.program == uploadPack {
+		req.Header.Set("Git-Protocol", "version=2")
+	}
 	req.Header.Set("Cache-Control", "no-cache")
 	if method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/x-"+service+"-request")
-		req.Header.Set("Accept", "application/x-"+service+"-result")
+		req.Header.Set("Content-Type", "application/x-"+string(c.program)+"-request")
+		req.Header.Set("Accept", "application/x-"+string(c.program)+"-result")
 	}
 	switch {
 	case c.auth.BearerToken != "":

@@ -29,18 +29,28 @@ const (
 
 // objects reads an object store. Everything it returns has the content that
 // its hash promises. It is not safe for concurrent use.
-type objects struct{ store *filesystem.Storage }
+type objects struct {
+	store *filesystem.Storage
+	// drafts are objects that exist in memory alone.
+	drafts map[plumbing.Hash]*draftObject
+}
 
 // openObjects opens the store in dir; close releases its files.
 func openObjects(dir string) *objects {
 	options := filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: streamed}
-	return &objects{filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache), options)}
+	return &objects{
+		store:  filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache), options),
+		drafts: map[plumbing.Hash]*draftObject{},
+	}
 }
 
 func (o *objects) close() { _ = o.store.Close() }
 
 // has reports whether the object is there; the error is an ErrCorrupt.
 func (o *objects) has(hash plumbing.Hash) (bool, error) {
+	if o.drafts[hash] != nil {
+		return true, nil
+	}
 	switch err := o.store.HasEncodedObject(hash); {
 	case err == nil:
 		return true, nil
@@ -59,6 +69,9 @@ func (o *objects) read(typ plumbing.ObjectType, hash plumbing.Hash) ([]byte, err
 
 // any returns a whole object and its type, which may be asked for as AnyObject.
 func (o *objects) any(typ plumbing.ObjectType, hash plumbing.Hash, limit int64) (plumbing.ObjectType, []byte, error) {
+	if d := o.drafts[hash]; d != nil && (typ == d.typ || typ == plumbing.AnyObject) {
+		return d.typ, d.data, nil
+	}
 	what := fmt.Sprintf("%s %s", typ, hash)
 	encoded, err := o.store.EncodedObject(typ, hash)
 	if err != nil {
@@ -101,8 +114,31 @@ func (o *objects) commit(hash plumbing.Hash) (*object.Commit, error) {
 	return c, nil
 }
 
+// load returns the commit for callers.
+func (o *objects) load(hash plumbing.Hash) (*Commit, error) {
+	decoded, err := o.commit(hash)
+	if err != nil {
+		return nil, err
+	}
+	c := &Commit{
+		Hash:      hash.String(),
+		Author:    Signature{decoded.Author.Name, decoded.Author.Email, decoded.Author.When},
+		Committer: Signature{decoded.Committer.Name, decoded.Committer.Email, decoded.Committer.When},
+		Message:   decoded.Message,
+		tree:      decoded.TreeHash,
+		objects:   o,
+	}
+	for _, parent := range decoded.ParentHashes {
+		c.Parents = append(c.Parents, parent.String())
+	}
+	return c, nil
+}
+
 // blob opens the content of a file.
 func (o *objects) blob(hash plumbing.Hash) (int64, io.ReadCloser, error) {
+	if d := o.drafts[hash]; d != nil && d.typ == plumbing.BlobObject {
+		return int64(len(d.data)), io.NopCloser(bytes.NewReader(d.data)), nil
+	}
 	encoded, err := o.store.EncodedObject(plumbing.BlobObject, hash)
 	if err != nil {
 		return 0, nil, corrupt("blob "+hash.String(), err)
@@ -141,6 +177,8 @@ type treeEntry struct {
 	name string
 	kind Kind
 	hash plumbing.Hash
+	// at is where in the tree the hash stands.
+	at int
 }
 
 // errTree says that the bytes of a tree are not those of a tree.
@@ -150,13 +188,14 @@ var errTree = errors.New("not a tree")
 // something else than a plain name.
 func parseTree(data []byte) ([]treeEntry, error) {
 	var entries []treeEntry
+	size := len(data)
 	seen := map[string]struct{}{}
 	for len(data) > 0 {
 		space, null := bytes.IndexByte(data, ' '), bytes.IndexByte(data, 0)
 		if space < 0 || null < space || len(data) < null+21 {
 			return nil, errTree
 		}
-		e := treeEntry{name: string(data[space+1 : null])}
+		e := treeEntry{name: string(data[space+1 : null]), at: size - len(data) + null + 1}
 		copy(e.hash[:], data[null+1:null+21])
 		var known bool
 		if e.kind, known = kinds(string(data[:space])); !known {

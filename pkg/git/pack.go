@@ -118,6 +118,9 @@ func receivePack(ctx context.Context, dir string, r io.Reader, limits Limits, ba
 			return packError(err)
 		}
 	}
+	if len(x.entries) == 0 {
+		return nil // The server has nothing that is not here.
+	}
 	if x.resolved < len(x.entries) {
 		return corrupt("the pack", errors.New("it holds deltas on top of objects that it does not hold"))
 	}

@@ -1,9 +1,10 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package git reads repositories: it asks a remote what a reference points to,
-// fetches the objects of one commit into a store on disk, only those that are
-// missing, and reads files from there.
+// Package git reads and writes repositories: it asks a remote what a reference
+// points to, fetches the objects of one commit into a store on disk, only those
+// that are missing, and reads files from there. It makes new commits in memory,
+// without a worktree, and pushes them.
 //
 // It speaks the protocol itself, version 2 with version 0 as the fallback, and
 // uses go-git for the formats of objects and packs. go-git's own transports
@@ -93,7 +94,7 @@ func (r *Remote) wrap(doing string, err error) error {
 // start begins a conversation, after which r.info is set.
 func (r *Remote) start(ctx context.Context, prefixes []string) (err error) {
 	r.info, r.spent, r.listed = nil, false, false
-	body, err := r.conn.advertise(ctx)
+	body, err := r.conn.advertise(ctx, uploadPack)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,9 @@ type repo struct {
 	bytes atomic.Int64
 	// lock is taken whole to write, and in ones to read.
 	lock *semaphore.Weighted
+	// adding is held by who writes with a part of the lock only: objects may
+	// be added beside readers.
+	adding sync.Mutex
 
 	// The Store's mutex guards these.
 	users int
@@ -92,18 +96,11 @@ func (r *repo) read(ctx context.Context, t Target, use func(*Commit) error) erro
 	defer r.lock.Release(1)
 	store := openObjects(r.dir)
 	defer store.close()
-	decoded, err := store.commit(plumbing.NewHash(t.Hash))
+	c, err := store.load(plumbing.NewHash(t.Hash))
 	if err != nil {
 		return err
 	}
-	return use(&Commit{
-		Hash:      t.Hash,
-		Author:    Signature{decoded.Author.Name, decoded.Author.Email, decoded.Author.When},
-		Committer: Signature{decoded.Committer.Name, decoded.Committer.Email, decoded.Committer.When},
-		Message:   decoded.Message,
-		tree:      decoded.TreeHash,
-		objects:   store,
-	})
+	return use(c)
 }
 
 // ensure fetches the commit unless it is there.
@@ -212,7 +209,11 @@ func (r *repo) fetch(ctx context.Context, remote *Remote, t Target, tips []strin
 	if err := r.retire(old); err != nil || !slices.Contains(w.want, t.Hash) {
 		return err
 	}
-	tips = append(tips, t.Hash)
+	return r.setTips(append(tips, t.Hash))
+}
+
+// setTips records the commits for tips.
+func (r *repo) setTips(tips []string) error {
 	tips = tips[max(0, len(tips)-maxTips):]
 	if err := writeAtomically(filepath.Join(r.dir, tipsFile), []byte(strings.Join(tips, "\n")+"\n")); err != nil {
 		return fmt.Errorf("open the store of Git objects: %w", err)

@@ -24,11 +24,12 @@ import (
 // maxStderr bounds what is read, and dropped, of a server's messages.
 const maxStderr = 1 << 20
 
-// sshConn runs git-upload-pack over SSH.
+// sshConn runs the programs of Git over SSH.
 type sshConn struct {
 	dialer  *dial.Dialer
 	address string
-	command string
+	path    string
+	program program
 	config  *ssh.ClientConfig
 
 	raw    net.Conn
@@ -55,7 +56,7 @@ func newSSHConn(u *url.URL, auth Auth, dialer *dial.Dialer, algorithms Algorithm
 	if strings.HasPrefix(path, "/~") {
 		path = path[1:]
 	}
-	c := &sshConn{dialer: dialer, address: address, command: service + " " + shellQuote(path)}
+	c := &sshConn{dialer: dialer, address: address, path: path}
 	c.config = &ssh.ClientConfig{
 		User:              auth.Username,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
@@ -109,8 +110,9 @@ func (c *sshConn) guard(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
 }
 
-func (c *sshConn) advertise(ctx context.Context) (io.ReadCloser, error) {
+func (c *sshConn) advertise(ctx context.Context, service program) (io.ReadCloser, error) {
 	c.close()
+	c.program = service
 	raw, err := c.dialer.DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ func (c *sshConn) advertise(ctx context.Context) (io.ReadCloser, error) {
 		stop()
 		return nil, ended(ctx, err)
 	}
-	return &sshStream{ctx: ctx, stop: stop, r: limited(io.NopCloser(c.stdout), maxAdvertisement)}, nil
+	return &sshStream{ctx: ctx, stop: stop, program: c.program, r: limited(io.NopCloser(c.stdout), maxAdvertisement)}, nil
 }
 
 // start runs the command of the conversation.
@@ -151,9 +153,11 @@ func (c *sshConn) start() error {
 	}
 	go func() { _, _ = io.CopyN(io.Discard, stderr, maxStderr) }()
 	// Servers that do not take variables answer in version 0.
-	_ = session.Setenv("GIT_PROTOCOL", "version=2")
-	if err := session.Start(c.command); err != nil {
-		return fmt.Errorf("run %s: %w", service, err)
+	if c.program == uploadPack {
+		_ = session.Setenv("GIT_PROTOCOL", "version=2")
+	}
+	if err := session.Start(string(c.program) + " " + shellQuote(c.path)); err != nil {
+		return fmt.Errorf("run %s: %w", c.program, err)
 	}
 	return nil
 }
@@ -164,7 +168,9 @@ func (c *sshConn) request(ctx context.Context, message []byte) (io.ReadCloser, e
 		stop()
 		return nil, ended(ctx, err)
 	}
-	return &sshStream{ctx: ctx, stop: stop, r: c.stdout}, nil
+	// A server that let a push begin has the repository, and lets this key in.
+	begun := c.program == receivePackProgram
+	return &sshStream{ctx: ctx, stop: stop, program: c.program, some: begun, r: c.stdout}, nil
 }
 
 // sshStream words the end of a conversation: a server that refuses closes the
@@ -174,6 +180,8 @@ type sshStream struct {
 	stop func() bool
 	r    io.Reader
 	some bool
+
+	program program
 }
 
 func (s *sshStream) Read(p []byte) (int, error) {
@@ -184,6 +192,8 @@ func (s *sshStream) Read(p []byte) (int, error) {
 		return n, nil
 	case s.ctx.Err() != nil:
 		return n, ended(s.ctx, err)
+	case errors.Is(err, io.EOF) && !s.some && s.program == receivePackProgram:
+		return n, failf(ErrAuthentication, "the server ended the session: this key may not push to the repository, or there is none")
 	case errors.Is(err, io.EOF) && !s.some:
 		return n, failf(ErrNotFound, "the server ended the session: there is no such repository, or this key may not read it")
 	}

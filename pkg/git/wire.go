@@ -17,11 +17,19 @@ const (
 	maxRefs = 1 << 20
 )
 
-// conn is one way to talk to git-upload-pack.
+// program is what runs at the other end of a conversation.
+type program string
+
+const (
+	uploadPack         program = "git-upload-pack"
+	receivePackProgram program = "git-receive-pack"
+)
+
+// conn is one way to talk to the programs of Git.
 type conn interface {
 	// advertise starts the conversation; the stream begins with the
 	// server's capabilities.
-	advertise(ctx context.Context) (io.ReadCloser, error)
+	advertise(ctx context.Context, service program) (io.ReadCloser, error)
 	// request sends a message and returns the answer.
 	request(ctx context.Context, message []byte) (io.ReadCloser, error)
 	// again reports whether more than one request fits one conversation.
@@ -236,6 +244,8 @@ type wish struct {
 	shallow []string
 	// full asks for the whole history and not for the wanted commits alone.
 	full bool
+	// depth is how many commits of history to send, 1 if it is not set.
+	depth int
 }
 
 // fetchRequest writes the wish for a server.
@@ -255,7 +265,7 @@ func fetchRequest(info *serverInfo, w wish) []byte {
 		p.line("shallow %s", hash)
 	}
 	if !w.full {
-		p.line("deepen 1")
+		p.line("deepen %d", max(1, w.depth))
 	}
 	p.flush()
 	for _, hash := range w.have {
@@ -278,7 +288,7 @@ func fetchRequestV2(w wish) []byte {
 		p.line("shallow %s", hash)
 	}
 	if !w.full {
-		p.line("deepen 1")
+		p.line("deepen %d", max(1, w.depth))
 	}
 	for _, hash := range w.want {
 		p.line("want %s", hash)

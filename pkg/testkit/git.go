@@ -43,6 +43,18 @@ const (
 	GitHangs
 	// GitLoginPage answers every request with 200 and an HTML page.
 	GitLoginPage
+	// GitErrorOnPush says what it has but answers a push with 500 and does
+	// nothing.
+	GitErrorOnPush
+	// GitDropsPush ends the connection at a push and does nothing.
+	GitDropsPush
+	// GitDropsAfterPush does what a push asks for and ends the connection
+	// without an answer.
+	GitDropsAfterPush
+	// GitTruncatedReport does what a push asks for and ends its answer early.
+	GitTruncatedReport
+	// GitHangsOnPush never answers a push and does nothing.
+	GitHangsOnPush
 )
 
 // GitStats counts what a GitServer was asked for.
@@ -51,6 +63,10 @@ type GitStats struct {
 	Requests, Fetches int
 	// FetchedBytes is the size of all answers to fetches.
 	FetchedBytes int64
+	// Pushes counts the requests that were to change references, and
+	// PushedBytes is their size.
+	Pushes      int
+	PushedBytes int64
 }
 
 // GitOption configures a GitServer.
@@ -239,6 +255,10 @@ func (s *GitServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	default:
+	}
+	if isPush(r) {
+		s.push(w, r, fault)
+		return
 	}
 	s.backend.ServeHTTP(out, r)
 

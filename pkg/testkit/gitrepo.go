@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,9 +22,12 @@ func gitEnv() []string {
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=/nonexistent", "LC_ALL=C", "GIT_TERMINAL_PROMPT=0",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
-		"GIT_CONFIG_COUNT=2",
+		"GIT_CONFIG_COUNT=4",
 		"GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 		"GIT_CONFIG_KEY_1=http.receivepack", "GIT_CONFIG_VALUE_1=true",
+		// What is pushed is checked as strictly as any forge does.
+		"GIT_CONFIG_KEY_2=receive.fsckObjects", "GIT_CONFIG_VALUE_2=true",
+		"GIT_CONFIG_KEY_3=gc.auto", "GIT_CONFIG_VALUE_3=0",
 	}
 }
 
@@ -89,6 +93,24 @@ func (r *GitRepo) GitInput(ctx context.Context, input string, args ...string) (s
 		return "", fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
+}
+
+// Hook makes the repository run a shell script at pushes: "pre-receive",
+// "update" or "post-receive". An empty script removes the hook.
+func (r *GitRepo) Hook(name, script string) error {
+	path := filepath.Join(r.Dir, "hooks", name)
+	if script == "" {
+		return os.Remove(path)
+	}
+	// Replaced in one step: another process may run it at the moment.
+	draft := path + ".new"
+	if err := os.WriteFile(draft, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil { //#nosec G306 -- a program
+		return fmt.Errorf("write hook: %w", err)
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return fmt.Errorf("write hook: %w", err)
+	}
+	return nil
 }
 
 // Commit writes a commit and returns its hash.

@@ -17,13 +17,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // GitSSHServer serves the bare repositories below a directory over SSH: it
-// runs git-upload-pack for the one key it knows, like a forge does.
+// runs git-upload-pack and git-receive-pack for the one key it knows, like a
+// forge does.
 type GitSSHServer struct {
 	// URL of the server; append "/" and the path of a repository.
 	URL string
@@ -36,6 +38,9 @@ type GitSSHServer struct {
 	KnownHosts, WrongKnownHosts []byte
 
 	old      bool
+	readOnly atomic.Bool
+	drops    atomic.Bool
+	sessions atomic.Int64
 	root     string
 	config   *ssh.ServerConfig
 	listener net.Listener
@@ -186,7 +191,8 @@ func (s *GitSSHServer) session(ctx context.Context, channel ssh.Channel, request
 			var command struct{ Line string }
 			err := ssh.Unmarshal(request.Payload, &command)
 			_ = request.Reply(err == nil, nil)
-			status := s.uploadPack(ctx, command.Line, env, channel)
+			s.sessions.Add(1)
+			status := s.run(ctx, command.Line, env, channel)
 			_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 			return
 		default:
@@ -195,24 +201,67 @@ func (s *GitSSHServer) session(ctx context.Context, channel ssh.Channel, request
 	}
 }
 
-// uploadPack serves one "git-upload-pack '/path'" and returns its exit status.
-func (s *GitSSHServer) uploadPack(ctx context.Context, line string, env []string, channel ssh.Channel) uint32 {
-	path, found := strings.CutPrefix(line, "git-upload-pack ")
-	if !found {
+// SetReadOnly refuses pushes from now on, as for a deploy key that may only read.
+func (s *GitSSHServer) SetReadOnly(readOnly bool) { s.readOnly.Store(readOnly) }
+
+// SetDropsAfterPush makes the server do what pushes ask for and end the session
+// without an answer.
+func (s *GitSSHServer) SetDropsAfterPush(drops bool) { s.drops.Store(drops) }
+
+// Sessions returns how many programs were run.
+func (s *GitSSHServer) Sessions() int { return int(s.sessions.Load()) }
+
+// lostWriter swallows everything once it is lost.
+type lostWriter struct {
+	io.Writer
+	lost atomic.Bool
+}
+
+func (w *lostWriter) Write(p []byte) (int, error) {
+	if w.lost.Load() {
+		return len(p), nil
+	}
+	return w.Writer.Write(p)
+}
+
+// watchedReader reports its first byte.
+type watchedReader struct {
+	io.Reader
+	first func()
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if n > 0 {
+		w.first()
+	}
+	return n, err
+}
+
+// run serves one "git-upload-pack '/path'" or "git-receive-pack '/path'" and
+// returns its exit status.
+func (s *GitSSHServer) run(ctx context.Context, line string, env []string, channel ssh.Channel) uint32 {
+	program, path, _ := strings.Cut(line, " ")
+	push := program == "git-receive-pack"
+	if program != "git-upload-pack" && !push || push && s.readOnly.Load() {
 		_, _ = io.WriteString(channel.Stderr(), "secret text of a refusal\n")
 		return 128
 	}
 	path = strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(path, "'"), "'"), `'\''`, "'")
 	dir := filepath.Join(s.root, filepath.Clean("/"+path))
-	cmd := exec.CommandContext(ctx, "git", "upload-pack", dir)
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, channel, channel.Stderr()
+	out, in := &lostWriter{Writer: channel}, io.Reader(channel)
+	if push && s.drops.Load() {
+		in = &watchedReader{Reader: channel, first: func() { out.lost.Store(true) }}
+	}
+	cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(program, "git-"), dir)
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, channel.Stderr()
 	// Not cmd.Stdin: Run would wait for the client to close its side.
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return 1
 	}
 	go func() {
-		_, _ = io.Copy(stdin, channel)
+		_, _ = io.Copy(stdin, in)
 		_ = stdin.Close()
 	}()
 	err = cmd.Run()
