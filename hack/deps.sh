@@ -9,6 +9,8 @@ set -euo pipefail
 missing() {
 	command -v git >/dev/null || { echo "git"; return; }
 	[[ -x "$(git --exec-path)/git-http-backend" ]] || echo "git-http-backend (in Debian's package git)"
+	# It checks the signatures of commits for git.
+	command -v ssh-keygen >/dev/null || echo "ssh-keygen (in Debian's package openssh-client)"
 }
 
 install_git() {
@@ -16,14 +18,14 @@ install_git() {
 	lacking="$(missing)"
 	[[ -z "$lacking" ]] && return
 	if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-		echo "$lacking is missing. On Debian: sudo apt-get install git" >&2
+		echo "$lacking is missing. On Debian: sudo apt-get install git openssh-client" >&2
 		exit 1
 	fi
-	echo "$lacking is missing: installing Debian's package git" >&2
+	echo "$lacking is missing: installing Debian's packages git and openssh-client" >&2
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends git ca-certificates
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends git openssh-client ca-certificates
 	lacking="$(missing)"
-	[[ -z "$lacking" ]] || { echo "$lacking is still missing after apt-get install git" >&2; exit 1; }
+	[[ -z "$lacking" ]] || { echo "$lacking is still missing after apt-get install" >&2; exit 1; }
 }
 
 # The package is unpacked and not installed: an installed one would run a server of its own from now on.

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command demo shows Weir at work: commits in a real Git repository reach a
-// real Kubernetes API server through two controllers, and every claim is
-// checked against that server. KEEP=1 leaves all of it running until Ctrl-C.
+// real Kubernetes API server, new models reach Git, and every claim is checked
+// against that server. KEEP=1 leaves all of it running until Ctrl-C.
 package main
 
 import (

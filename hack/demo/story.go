@@ -26,7 +26,7 @@ type story struct {
 	chronicle *chronicle
 
 	// Hashes of commits, named after what they do.
-	setUp, raise, bad, restored, waiting, ship string
+	setUp, raise, bad, restored, waiting, ship, adapter string
 }
 
 // A step is one thing to see.
@@ -71,6 +71,10 @@ func (s *story) steps() []step {
 		{"Push a rollout that waits for a Job", s.awaitJob},
 		{"Push a new model, and kill source-controller", s.killSource},
 		{"Kill kustomize-controller when the training starts", s.killKustomize},
+		{"Publish an adapter that is worse than the one in use", s.publishWorse},
+		{"Publish one that is better", s.publishBetter},
+		{"Revert the automation's commit", s.takeBack},
+		{"Publish the next one", s.publishNext},
 		{"Ask who put the objects there", s.trace},
 	}
 }
@@ -89,11 +93,12 @@ func (s *story) tell(ctx context.Context) error {
 	return nil
 }
 
-const summary = `Three controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
+const summary = `Four controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
 dependencies, undid what was changed by hand, refused a bad commit as a whole, rolled back by git revert, told what a
 commit would do before it did it, kept a namespace that nobody meant to delete, held a team to its GPU budget whoever
-asked for more, let a commit wait for GPUs and go through when there were some, waited for a Job, outlived kill -9, and
-trained each model once. Each of these claims was checked against the API server.`
+asked for more, let a commit wait for GPUs and go through when there were some, waited for a Job, outlived kill -9,
+trained each model once, and released a model by itself when it was better, signed and with its reasons, but not when it
+was worse, and not again after somebody had taken it back. Each of these claims was checked against the API server.`
 
 // perform runs one step within its deadline. If it fails, it shows what might
 // explain it.

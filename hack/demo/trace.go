@@ -27,7 +27,7 @@ func (s *story) asked() map[inventory.Ref]string {
 		{Kind: "Namespace", Name: "team-training"}:                                          s.restored,
 		{Group: "apps", Kind: "StatefulSet", Namespace: "team-data", Name: "feature-store"}: s.setUp,
 		{Group: "apps", Kind: "Deployment", Namespace: serving, Name: "chat"}:               s.setUp,
-		{Group: "apps", Kind: "Deployment", Namespace: serving, Name: "model-server"}:       s.ship,
+		{Group: "apps", Kind: "Deployment", Namespace: serving, Name: "model-server"}:       s.adapter,
 		{Group: "batch", Kind: "Job", Namespace: "team-training", Name: "finetune"}:         s.ship,
 	}
 }

@@ -33,8 +33,9 @@ type Platform struct {
 	Cluster *testkit.Cluster
 	// Source, Kustomize, Quota and Image are there, and run, after StartControllers.
 	Source, Kustomize, Quota, Image *Controller
-	// Repository is there after Serve.
+	// Repository and Models are there after Serve.
 	Repository *Repository
+	Models     *Models
 
 	// replicas and balancer are there after StartQuotaReplicas.
 	replicas []*Controller
@@ -135,15 +136,19 @@ func (p *Platform) Install(ctx context.Context) error {
 		return err
 	}
 	_, err = p.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=60s",
-		"crd/gitrepositories.source.toolkit.fluxcd.io", "crd/kustomizations.kustomize.toolkit.fluxcd.io", "crd/"+quotav1.GPUQuotaCRD)
+		"crd/gitrepositories.source.toolkit.fluxcd.io", "crd/kustomizations.kustomize.toolkit.fluxcd.io", "crd/"+quotav1.GPUQuotaCRD,
+		"crd/imageupdateautomations.image.toolkit.fluxcd.io")
 	return err
 }
 
 // Connect applies the objects that tie an environment of the example to the
-// cluster, from the working copy, as the example's README says.
+// cluster, from the working copy, as the example's README says, and creates the
+// Secrets beside them.
 func (p *Platform) Connect(ctx context.Context) error {
-	_, err := p.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(p.Repository.Dir, "infra", Environment, "weir"))
-	return err
+	if _, err := p.Kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(p.Repository.Dir, "infra", Environment, "weir")); err != nil {
+		return err
+	}
+	return p.createModelSecrets(ctx)
 }
 
 // Bootstrap is the directory of the overlay that installs Weir.
@@ -162,8 +167,8 @@ func (p *Platform) Kubectl(ctx context.Context, args ...string) (string, error) 
 	return output(cmd, "kubectl", args)
 }
 
-// Stop ends the controllers, the Git server and the cluster, as far as there
-// are any, and removes all files. That a controller had ended by itself is an
+// Stop ends the controllers, the servers and the cluster, as far as there are
+// any, and removes all files. That a controller had ended by itself is an
 // error.
 func (p *Platform) Stop(ctx context.Context) error {
 	var errs []error
@@ -178,6 +183,9 @@ func (p *Platform) Stop(ctx context.Context) error {
 	}
 	if p.Repository != nil {
 		p.Repository.server.Close()
+	}
+	if p.Models != nil {
+		p.Models.registry.Close()
 	}
 	if p.Cluster != nil {
 		errs = append(errs, p.Cluster.Stop(ctx))

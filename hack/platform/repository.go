@@ -44,10 +44,11 @@ type Edit struct {
 	Path, Old, New string
 }
 
-// Serve starts a Git server with an empty repository, and puts the example into
-// a working copy, still to be committed. Two lines of the example are changed:
-// the address of the repository, as its README asks for, and how often it is
-// looked at, so that nobody has to wait a minute for what takes a second.
+// Serve starts a Git server with an empty repository and a registry with the
+// first adapter, and puts the example into a working copy, still to be
+// committed. Its addresses are changed to these, as its README asks for, and how
+// often they are looked at, so that nobody has to wait a minute for what takes a
+// second.
 func (p *Platform) Serve(ctx context.Context) error {
 	if _, err := testkit.NewGitRepo(ctx, p.path("git", "llm-platform.git")); err != nil {
 		return err
@@ -78,7 +79,16 @@ func (p *Platform) Serve(ctx context.Context) error {
 			return fmt.Errorf("adapt the example: %w", err)
 		}
 	}
-	return nil
+	return p.serveModels()
+}
+
+// Pull brings the working copy to what others have pushed and returns the hash
+// of the commit.
+func (r *Repository) Pull(ctx context.Context) (string, error) {
+	if _, err := r.Git(ctx, "pull", "--quiet", "--ff-only", "origin", "main"); err != nil {
+		return "", err
+	}
+	return r.Git(ctx, "rev-parse", "HEAD")
 }
 
 // Push commits a change, with whatever else is new in the working copy, pushes
