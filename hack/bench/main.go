@@ -45,6 +45,7 @@ var parts = []part{
 	{"wakeup", measureWakeups},
 	{"recount", measureRecount},
 	{"storm", measureStorm},
+	{"image", measureImages},
 }
 
 func main() {

@@ -23,6 +23,10 @@ import (
 // Namespace is the one that Weir is installed into.
 const Namespace = "weir-system"
 
+// local lets a controller use a Git server, a registry and artifacts on this
+// machine, which it refuses unless told otherwise.
+const local = "--allow-local-sources"
+
 // stopPatience is how long a controller that was told to stop gets before it
 // is killed.
 const stopPatience = 15 * time.Second
@@ -64,8 +68,6 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Git server, registry and artifacts are on this machine, which a controller refuses unless told otherwise.
-	const local = "--allow-local-sources"
 	if p.Source, err = p.newController(ctx, "source-controller", func(disk string) []string {
 		return []string{local, "--storage-path=" + disk, "--storage-addr=" + artifacts, "--storage-adv-addr=" + artifacts}
 	}); err != nil {
@@ -79,9 +81,7 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	if p.Quota, err = p.newQuotaController(ctx, webhook, webhook); err != nil {
 		return err
 	}
-	if p.Image, err = p.newController(ctx, "image-automation-controller", func(disk string) []string {
-		return []string{local, "--storage-path=" + disk}
-	}); err != nil {
+	if p.Image, err = p.newImageController(ctx); err != nil {
 		return err
 	}
 	var errs []error
@@ -89,6 +89,21 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 		errs = append(errs, c.Start(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// StartImageController starts image-automation-controller alone, with flags
+// beside those that it gets here anyway.
+func (p *Platform) StartImageController(ctx context.Context, flags ...string) (err error) {
+	if p.Image, err = p.newImageController(ctx, flags...); err != nil {
+		return err
+	}
+	return p.Image.Start(ctx)
+}
+
+func (p *Platform) newImageController(ctx context.Context, flags ...string) (*Controller, error) {
+	return p.newController(ctx, "image-automation-controller", func(disk string) []string {
+		return append([]string{local, "--storage-path=" + disk}, flags...)
+	})
 }
 
 // Controllers are those that were started.
