@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -34,6 +35,10 @@ type Client struct {
 	CA []byte
 	// Certificate and Key are the PEM pair that identifies the client.
 	Certificate, Key []byte
+	// Proxy, if set, is what requests go through. It is then the address of
+	// the proxy that the policy is asked about, and that of the destination
+	// only where it is written as an IP address: the proxy resolves names.
+	Proxy *url.URL
 }
 
 // HTTP returns a client that connects through d and follows at most five
@@ -45,7 +50,7 @@ func (d *Dialer) HTTP(c Client) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain := d.transport(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted})
+	plain := d.transport(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trusted}, c.Proxy)
 	t := &transport{origin: c.Origin, toOrigin: plain, elsewhere: plain}
 
 	if len(c.Certificate) > 0 || len(c.Key) > 0 {
@@ -55,13 +60,14 @@ func (d *Dialer) HTTP(c Client) (*http.Client, error) {
 		}
 		t.toOrigin = d.transport(&tls.Config{
 			MinVersion: tls.VersionTLS12, RootCAs: trusted, Certificates: []tls.Certificate{pair},
-		})
+		}, c.Proxy)
 	}
 	return &http.Client{Transport: t, CheckRedirect: checkRedirect}, nil
 }
 
-func (d *Dialer) transport(config *tls.Config) *http.Transport {
+func (d *Dialer) transport(config *tls.Config, proxy *url.URL) *http.Transport {
 	return &http.Transport{
+		Proxy:                  d.through(proxy),
 		DialContext:            d.DialContext,
 		TLSClientConfig:        config,
 		ForceAttemptHTTP2:      true,
@@ -71,6 +77,22 @@ func (d *Dialer) transport(config *tls.Config) *http.Transport {
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		// The digest of an artifact is taken of the bytes as sent.
 		DisableCompression: true,
+	}
+}
+
+// through returns what an http.Transport asks for the proxy of a request.
+func (d *Dialer) through(proxy *url.URL) func(*http.Request) (*url.URL, error) {
+	if proxy == nil {
+		return nil
+	}
+	return func(req *http.Request) (*url.URL, error) {
+		if ip, err := netip.ParseAddr(req.URL.Hostname()); err == nil {
+			_, port := splitHost(req.URL.String())
+			if err := d.policy.Check(netip.AddrPortFrom(ip, port)); err != nil {
+				return nil, &connectError{address: req.URL.Host, err: err}
+			}
+		}
+		return proxy, nil
 	}
 }
 
