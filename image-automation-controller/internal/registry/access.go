@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/url"
+
+	"github.com/weir-gitops/weir/pkg/dial"
 )
 
 // Access says with what a registry is asked. The zero value is anonymous.
@@ -49,4 +51,19 @@ func (a Access) Key() string {
 		_, _ = h.Write([]byte(part))
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// anonymous says whether there is nothing that tells the registry who asks.
+func (a Access) anonymous() bool {
+	return a.Username == "" && a.Password == "" && a.IdentityToken == "" && a.RegistryToken == ""
+}
+
+// dialClient describes the client for requests to origin, which is the registry
+// host or its token server. Only the registry sees the client's certificate.
+func dialClient(origin *url.URL, a Access, host string) dial.Client {
+	c := dial.Client{Origin: origin, CA: a.CA, Proxy: a.Proxy}
+	if origin.Host == host {
+		c.Certificate, c.Key = a.Certificate, a.PrivateKey
+	}
+	return c
 }

@@ -1,0 +1,167 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package registry
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+)
+
+// ReadAccess reads what an object says about access to repo from Secrets of its
+// namespace: the docker config of secretRef, or else those of the service
+// account's image pull secrets, of which one that has no entry for the registry
+// is passed over; the TLS files of certSecretRef; the proxy of proxySecretRef.
+// With neither secretRef nor serviceAccountName the access is anonymous.
+//
+// Its error wraps ErrAuthentication if a Secret is missing or unusable, names
+// it, and never quotes it; ErrUnsupported for the providers of clouds; or is
+// that of the API server.
+func ReadAccess(ctx context.Context, c client.Reader, namespace string, repo Repository, a imagev1.RegistryAccess) (Access, error) {
+	if a.Provider != "" && a.Provider != "generic" {
+		return Access{}, failf(ErrUnsupported,
+			"provider '%s' is not supported: use 'generic' with a 'secretRef' whose Secret holds credentials for the registry", a.Provider)
+	}
+	r := secretReader{ctx: ctx, client: c, namespace: namespace}
+	access := Access{Insecure: a.Insecure}
+	var err error
+	switch {
+	case a.SecretRef != nil:
+		err = r.credentials(a.SecretRef.Name, repo, &access)
+	case a.ServiceAccountName != "":
+		err = r.pullSecrets(a.ServiceAccountName, repo, &access)
+	default:
+	}
+	if err == nil && a.CertSecretRef != nil {
+		err = r.certificates(a.CertSecretRef.Name, &access)
+	}
+	if err == nil && a.ProxySecretRef != nil {
+		err = r.proxy(a.ProxySecretRef.Name, &access)
+	}
+	if err != nil {
+		return Access{}, err
+	}
+	return access, nil
+}
+
+// secretReader lives as long as one call of ReadAccess.
+type secretReader struct {
+	ctx       context.Context //nolint:containedctx // It is the one of the call that this is a part of.
+	client    client.Reader
+	namespace string
+}
+
+func (r *secretReader) secret(name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := r.client.Get(r.ctx, types.NamespacedName{Namespace: r.namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, failf(ErrAuthentication, "the Secret '%s/%s' does not exist", r.namespace, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the Secret '%s/%s': %w", r.namespace, name, err)
+	}
+	return secret, nil
+}
+
+// credentials reads them for repo from a Secret that has to hold some.
+func (r *secretReader) credentials(name string, repo Repository, access *Access) error {
+	secret, err := r.secret(name)
+	if err != nil {
+		return err
+	}
+	found, err := fromDockerConfig(secret.Data, repo, access)
+	if err != nil {
+		return failf(ErrAuthentication, "the Secret '%s/%s' cannot be used: %v", r.namespace, name, err)
+	}
+	if !found {
+		return failf(ErrAuthentication, "the Secret '%s/%s' holds no credentials for '%s'", r.namespace, name, repo.host)
+	}
+	return nil
+}
+
+// pullSecrets takes the first credentials for repo among the image pull secrets
+// of a service account. As for the kubelet, secrets that are missing do not
+// matter, and without any the access is anonymous.
+func (r *secretReader) pullSecrets(name string, repo Repository, access *Access) error {
+	account := &corev1.ServiceAccount{}
+	err := r.client.Get(r.ctx, types.NamespacedName{Namespace: r.namespace, Name: name}, account)
+	if apierrors.IsNotFound(err) {
+		return failf(ErrAuthentication, "the service account '%s/%s' does not exist", r.namespace, name)
+	}
+	if err != nil {
+		return fmt.Errorf("read the service account '%s/%s': %w", r.namespace, name, err)
+	}
+	for _, ref := range account.ImagePullSecrets {
+		secret := &corev1.Secret{}
+		err := r.client.Get(r.ctx, types.NamespacedName{Namespace: r.namespace, Name: ref.Name}, secret)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the Secret '%s/%s': %w", r.namespace, ref.Name, err)
+		}
+		found, err := fromDockerConfig(secret.Data, repo, access)
+		if err != nil {
+			return failf(ErrAuthentication, "the Secret '%s/%s' of the service account '%s' cannot be used: %v",
+				r.namespace, ref.Name, name, err)
+		}
+		if found {
+			return nil
+		}
+	}
+	return nil
+}
+
+// certificates reads ca.crt, tls.crt and tls.key, or the older names caFile,
+// certFile and keyFile.
+func (r *secretReader) certificates(name string, access *Access) error {
+	secret, err := r.secret(name)
+	if err != nil {
+		return err
+	}
+	pick := func(key, older string) []byte {
+		if value := secret.Data[key]; len(value) > 0 {
+			return value
+		}
+		return secret.Data[older]
+	}
+	access.CA = pick("ca.crt", "caFile")
+	access.Certificate, access.PrivateKey = pick("tls.crt", "certFile"), pick("tls.key", "keyFile")
+	switch {
+	case len(access.CA)+len(access.Certificate)+len(access.PrivateKey) == 0:
+		return failf(ErrAuthentication, "the Secret '%s/%s' holds neither 'ca.crt' nor 'tls.crt' and 'tls.key'", r.namespace, name)
+	case (len(access.Certificate) == 0) != (len(access.PrivateKey) == 0):
+		return failf(ErrAuthentication, "the Secret '%s/%s' holds only one of 'tls.crt' and 'tls.key'", r.namespace, name)
+	default:
+		return nil
+	}
+}
+
+// proxy reads address, username and password.
+func (r *secretReader) proxy(name string, access *Access) error {
+	secret, err := r.secret(name)
+	if err != nil {
+		return err
+	}
+	address, found := secret.Data["address"]
+	if !found {
+		return failf(ErrAuthentication, "the Secret '%s/%s' for the proxy has no key 'address'", r.namespace, name)
+	}
+	proxy, err := url.Parse(string(address))
+	if err != nil || proxy.Host == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
+		return failf(ErrAuthentication, "the 'address' in the Secret '%s/%s' is not the URL of an HTTP proxy", r.namespace, name)
+	}
+	if user, found := secret.Data["username"]; found {
+		proxy.User = url.UserPassword(string(user), string(secret.Data["password"]))
+	}
+	access.Proxy = &url.URL{Scheme: proxy.Scheme, Host: proxy.Host, User: proxy.User}
+	return nil
+}
