@@ -46,7 +46,10 @@ type Program struct {
 	source  common.Source
 	program cel.Program
 	where   func(id int64) common.Location
-	checked *ast.AST // as written, of expressions over Facts alone
+	// Of expressions over Facts alone: the expression as it is written, and
+	// of conditions a program that keeps all values, and does not count costs.
+	checked *ast.AST
+	tracked cel.Program
 }
 
 // Compile compiles an expression over the named variables, each of which
@@ -74,7 +77,7 @@ func Compile(field, expr string, variables ...string) (*Program, error) {
 	if got := checked.OutputType(); !got.IsExactType(cel.BoolType) {
 		return nil, &Error{Field: field, Message: fmt.Sprintf("the expression yields %s, want bool%s", got, hint(got))}
 	}
-	return plan(env, field, expr, checked, cel.OptOptimize)
+	return plan(env, field, expr, checked)
 }
 
 func hint(got *cel.Type) string {
@@ -106,12 +109,12 @@ func CompileOpen(field, expr string) (*Program, error) {
 	if got := checked.OutputType(); !got.IsExactType(cel.BoolType) && got.Kind() != types.DynKind {
 		return nil, &Error{Field: field, Message: fmt.Sprintf("the expression yields %s, want bool", got)}
 	}
-	return plan(env, field, expr, checked, cel.OptOptimize)
+	return plan(env, field, expr, checked)
 }
 
-func plan(env *cel.Env, field, expr string, checked *cel.Ast, how cel.EvalOption) (*Program, error) {
+func plan(env *cel.Env, field, expr string, checked *cel.Ast) (*Program, error) {
 	program, err := env.Program(checked,
-		cel.EvalOptions(how),
+		cel.EvalOptions(cel.OptOptimize),
 		cel.CustomDecoratorV2(guard),
 		cel.CostTracking(prices{}),
 		cel.CostLimit(CostLimit),

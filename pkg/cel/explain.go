@@ -6,7 +6,6 @@ package cel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -24,17 +23,18 @@ import (
 // with the values in place of what they were read from, such as 0.931>=0.926.
 // Texts are quoted, printable and shortened. Vars and errors are as of Eval.
 func (p *Program) Explain(ctx context.Context, vars map[string]any) (result bool, terms []string, err error) {
-	value, details, err := p.program.ContextEval(ctx, vars)
+	// The first evaluation is the one whose cost is limited.
+	met, err := p.Eval(ctx, vars)
+	if err != nil {
+		return false, nil, err
+	}
+	_, details, err := p.tracked.ContextEval(ctx, vars)
 	if err != nil {
 		return false, nil, p.evalError(ctx, err)
 	}
-	met, ok := value.(types.Bool)
-	if !ok {
-		return false, nil, &Error{Field: p.field, Message: fmt.Sprintf("the expression yields %s, want bool", value.Type().TypeName())}
-	}
 	e := explainer{checked: p.checked, state: details.State()}
-	e.walk(p.checked.Expr(), bool(met), "")
-	return bool(met), e.terms, nil
+	e.walk(p.checked.Expr(), met, "")
+	return met, e.terms, nil
 }
 
 type explainer struct {

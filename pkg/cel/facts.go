@@ -40,21 +40,21 @@ type Facts struct {
 // Condition compiles an expression that is true or false. Field is the path of
 // the expression in the spec; errors, of type *Error, begin with it.
 func (f Facts) Condition(field, expr string) (*Program, error) {
-	return f.compile(field, expr, cel.OptTrackState|cel.OptOptimize, "bool", types.BoolKind)
+	return f.compile(field, expr, "bool", types.BoolKind)
 }
 
 // Key compiles an expression that is a number or a text. Errors are as of
 // Condition.
 func (f Facts) Key(field, expr string) (*Program, error) {
-	return f.compile(field, expr, cel.OptOptimize, "a number or a text", types.DoubleKind, types.IntKind, types.UintKind, types.StringKind, types.DynKind)
+	return f.compile(field, expr, "a number or a text", types.DoubleKind, types.IntKind, types.UintKind, types.StringKind, types.DynKind)
 }
 
 // Number compiles an expression that is a number. Errors are as of Condition.
 func (f Facts) Number(field, expr string) (*Program, error) {
-	return f.compile(field, expr, cel.OptOptimize, "a number", types.DoubleKind, types.IntKind, types.UintKind)
+	return f.compile(field, expr, "a number", types.DoubleKind, types.IntKind, types.UintKind)
 }
 
-func (f Facts) compile(field, expr string, how cel.EvalOption, want string, kinds ...types.Kind) (*Program, error) {
+func (f Facts) compile(field, expr, want string, kinds ...types.Kind) (*Program, error) {
 	env, err := f.environment()
 	if err != nil {
 		return nil, &Error{Field: field, Message: shorten("declare the variables: " + err.Error())}
@@ -78,11 +78,19 @@ func (f Facts) compile(field, expr string, how cel.EvalOption, want string, kind
 	if err := compileError(field, issues); err != nil {
 		return nil, err
 	}
-	p, err := plan(env, field, expr, ordered, how)
+	p, err := plan(env, field, expr, ordered)
 	if err != nil {
 		return nil, err
 	}
 	p.checked = checked.NativeRep()
+	if want == "bool" {
+		// What keeps values counts no costs: the interpreter lets only one of
+		// the two observe it, and says nothing.
+		p.tracked, err = env.Program(ordered, cel.EvalOptions(cel.OptOptimize|cel.OptTrackState), cel.CustomDecoratorV2(guard), cel.InterruptCheckFrequency(100))
+	}
+	if err != nil {
+		return nil, &Error{Field: field, Message: shorten(err.Error())}
+	}
 	return p, nil
 }
 

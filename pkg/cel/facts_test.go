@@ -154,6 +154,22 @@ func TestValue(t *testing.T) {
 	}
 }
 
+func TestExplainIsBounded(t *testing.T) {
+	loop := "true"
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		loop = "[1,2,3,4,5,6,7,8,9].all(" + name + ", " + loop + ")"
+	}
+	for _, expr := range []string{loop, "false || " + loop, "candidate.tag == 'x' ? true : " + loop, "!(" + loop + " && false)"} {
+		program, err := gateFacts().Condition(gateField, expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := program.Explain(t.Context(), gateVars()); !errors.Is(err, ErrCost) {
+			t.Errorf("%s: error %v, want %v", expr, err, ErrCost)
+		}
+	}
+}
+
 func TestReads(t *testing.T) {
 	for expr, want := range map[string]bool{
 		"candidate.tag == 'baseline'":                     false,
