@@ -108,8 +108,8 @@ func (a *Auth) signer() (ssh.Signer, error) {
 	return nil, failf(ErrAuthentication, "the 'identity' is not a private key in PEM")
 }
 
-// hash returns a key that no other combination of URL and credentials has.
-func (a *Auth) hash(remote string) string {
+// Key returns a hash that no other combination of URL and credentials has.
+func (a *Auth) Key(remote string) string {
 	h := sha256.New()
 	for _, part := range [...][]byte{
 		[]byte(remote), []byte(a.Username), []byte(a.Password), []byte(a.BearerToken),

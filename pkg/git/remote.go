@@ -50,7 +50,7 @@ func NewRemote(rawURL string, auth Auth, dialer *dial.Dialer, algorithms Algorit
 	if err != nil {
 		return nil, err
 	}
-	r := &Remote{key: auth.hash(rawURL), name: displayName(u)}
+	r := &Remote{key: auth.Key(rawURL), name: displayName(u)}
 	if u.Scheme == "ssh" {
 		r.conn, err = newSSHConn(u, auth, dialer, algorithms)
 	} else {

@@ -1,0 +1,152 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package batch
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// window is how long a first job waits for others with the same key.
+	window = 100 * time.Millisecond
+	// maxRuns bounds the batches that run at a time, and maxPerHost those of
+	// them that talk to one host, so that a dead server holds up its own users.
+	maxRuns    = 32
+	maxPerHost = 8
+)
+
+// task is one job on its way.
+type task struct {
+	job   Job
+	queue *queue
+	// wanted ends, by cancel, when nobody wants the outcome any more.
+	wanted context.Context //nolint:containedctx // It is that of one job.
+	cancel context.CancelFunc
+}
+
+// dropped reports whether the task was cancelled.
+func (t *task) dropped() bool { return t.wanted.Err() != nil }
+
+// queue holds the jobs with one key that wait. The Batcher's mutex guards it.
+type queue struct {
+	key, host string
+	tasks     []*task
+	// busy: a goroutine takes care of it.
+	busy bool
+}
+
+// begin has a goroutine take care of the queue. The caller holds the mutex.
+func (b *Batcher) begin(q *queue) {
+	if q.busy || b.ctx == nil {
+		return
+	}
+	q.busy = true
+	ctx := b.ctx
+	b.running.Go(func() { b.serve(ctx, q) })
+}
+
+// serve runs one batch after the other until nobody waits.
+func (b *Batcher) serve(ctx context.Context, q *queue) {
+	timer := time.NewTimer(window)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	for {
+		release, err := b.slots.acquire(ctx, q.host)
+		tasks := b.next(q, err == nil)
+		if len(tasks) > 0 {
+			b.run(ctx, tasks)
+		}
+		if err == nil {
+			release()
+		}
+		if len(tasks) == 0 {
+			return
+		}
+	}
+}
+
+// next takes all jobs of the queue, in the order of their owners, and gives the
+// queue up if there are none or if there is no time left to run them.
+func (b *Batcher) next(q *queue, run bool) []*task {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !run {
+		q.busy = false
+		return nil
+	}
+	tasks := q.tasks
+	q.tasks = nil
+	if len(tasks) == 0 {
+		q.busy = false
+		delete(b.queues, q.key)
+		return nil
+	}
+	for _, t := range tasks {
+		delete(b.waiting, t.job.Owner)
+		b.active[t.job.Owner] = t
+	}
+	slices.SortFunc(tasks, func(x, y *task) int {
+		return cmp.Or(cmp.Compare(x.job.Owner.Namespace, y.job.Owner.Namespace), cmp.Compare(x.job.Owner.Name, y.job.Owner.Name))
+	})
+	return tasks
+}
+
+// slots bounds what runs at a time, in total and by host.
+type slots struct {
+	total *semaphore.Weighted
+	mu    sync.Mutex
+	hosts map[string]*hostSlots
+}
+
+type hostSlots struct {
+	free  *semaphore.Weighted
+	users int
+}
+
+func newSlots() *slots {
+	return &slots{total: semaphore.NewWeighted(maxRuns), hosts: map[string]*hostSlots{}}
+}
+
+// acquire waits for a slot of the host and one of all, in this order: who waits
+// for a busy host holds nothing that others need.
+func (s *slots) acquire(ctx context.Context, host string) (release func(), err error) {
+	s.mu.Lock()
+	h := s.hosts[host]
+	if h == nil {
+		h = &hostSlots{free: semaphore.NewWeighted(maxPerHost)}
+		s.hosts[host] = h
+	}
+	h.users++
+	s.mu.Unlock()
+	leave := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if h.users--; h.users == 0 {
+			delete(s.hosts, host)
+		}
+	}
+	if err := h.free.Acquire(ctx, 1); err != nil {
+		leave()
+		return nil, err
+	}
+	if err := s.total.Acquire(ctx, 1); err != nil {
+		h.free.Release(1)
+		leave()
+		return nil, err
+	}
+	return func() {
+		s.total.Release(1)
+		h.free.Release(1)
+		leave()
+	}, nil
+}
