@@ -4,6 +4,8 @@
 package reconcile
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
@@ -110,4 +112,29 @@ func MarkProgressing(obj Object, reason, message string) {
 	if !holds {
 		conditions.MarkUnknown(obj, meta.ReadyCondition, reason, "%s", message)
 	}
+}
+
+// InBackground reports whether err says that work goes on which obj does not
+// show, such as a poll, or another try of what failed. Then nothing has to be
+// written: the object goes on showing what is known of it.
+func InBackground(obj Object, err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == KindProgressing && conditions.GetReason(obj, meta.ReconcilingCondition) != meta.ProgressingReason
+}
+
+// Announce shows that a new generation, or a request by annotation, is being
+// worked on, and reports whether there is that to show. An object that failed
+// for this generation goes on showing why, unless it was requested.
+func Announce(obj Object, observed int64, requested bool) bool {
+	generation := obj.GetGeneration()
+	failed := conditions.IsFalse(obj, meta.ReadyCondition) && conditions.GetObservedGeneration(obj, meta.ReadyCondition) == generation
+	switch {
+	case requested:
+		MarkProgressing(obj, meta.ProgressingReason, "reconciliation in progress")
+	case generation != observed && !failed:
+		MarkProgressing(obj, meta.ProgressingReason, fmt.Sprintf("processing object: new generation %d -> %d", observed, generation))
+	default:
+		return false
+	}
+	return true
 }
