@@ -55,6 +55,9 @@ type Settings struct {
 	// Name of the controller, as Flux names it: leases, events and field
 	// managers carry it.
 	Name string
+	// Replaces names further controllers whose objects this one reconciles
+	// too, beside its own namesake: it does not lead while one of them does.
+	Replaces []string
 	// Scheme knows every kind that the controller handles as a Go type.
 	Scheme *runtime.Scheme
 	// Owned are the kinds that the controller reconciles. The label selector
@@ -91,7 +94,7 @@ func New(s Settings, o *Options) (*App, error) {
 	LimitInFlight(cfg, o.MaxInFlight)
 
 	app := &App{Name: s.Name, Config: cfg, Log: log}
-	if err := app.setupGuard(o); err != nil {
+	if err := app.setupGuard(o, s.Replaces); err != nil {
 		return nil, err
 	}
 	options, err := app.managerOptions(s, o)
@@ -156,17 +159,26 @@ func (a *App) Run(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) setupGuard(o *Options) error {
+func (a *App) setupGuard(o *Options, replaces []string) error {
 	leases, err := coordinationclient.NewForConfig(a.Config)
 	if err != nil {
 		return fmt.Errorf("set up the client for leases: %w", err)
 	}
-	name := a.Name + "-leader-election"
+	a.guard = &counterpart{leases: leases, name: leaseOfShard(a.Name, o), namespace: o.Namespace}
+	for _, name := range replaces {
+		a.guard.others = append(a.guard.others, leaseOfShard(name, o))
+	}
+	return nil
+}
+
+// leaseOfShard is the name of the lease that a controller holds while it
+// reconciles the objects that the flags select.
+func leaseOfShard(controller string, o *Options) string {
+	name := controller + "-leader-election"
 	if o.Watch.LabelSelector != "" {
 		name = leaderelection.GenerateID(name, o.Watch.LabelSelector)
 	}
-	a.guard = &counterpart{leases: leases, name: name, namespace: o.Namespace}
-	return nil
+	return name
 }
 
 func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {

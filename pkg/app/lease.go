@@ -28,30 +28,40 @@ type counterpart struct {
 	leases    coordinationclient.LeasesGetter
 	name      string
 	namespace string
+	// others are the leases of controllers of another name that reconcile
+	// some of the same objects. One in our own namespace is another's too.
+	others []string
 }
 
-// list returns the leases of that name in all namespaces.
+// list returns the leases of our own name in all namespaces.
 func (c *counterpart) list(ctx context.Context) (*coordinationv1.LeaseList, error) {
+	return c.named(ctx, c.name)
+}
+
+func (c *counterpart) named(ctx context.Context, name string) (*coordinationv1.LeaseList, error) {
 	list, err := c.leases.Leases(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
-		FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, c.name).String(),
+		FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, name).String(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for another controller that holds lease %q in any namespace: %w", c.name, err)
+		return nil, fmt.Errorf("look for another controller that holds lease %q in any namespace: %w", name, err)
 	}
 	return list, nil
 }
 
 // Live returns a sentence about the live counterpart, or "" if there is none.
 func (c *counterpart) Live(ctx context.Context) (string, error) {
-	list, err := c.list(ctx)
-	if err != nil {
-		return "", err
-	}
-	for i := range list.Items {
-		lease := &list.Items[i]
-		if lease.Namespace != c.namespace && live(lease, time.Now()) {
-			return fmt.Sprintf("lease %s/%s is held by %s: two controllers must not reconcile the same objects; scale that one to zero first",
-				lease.Namespace, lease.Name, *lease.Spec.HolderIdentity), nil
+	for _, name := range append([]string{c.name}, c.others...) {
+		list, err := c.named(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		for i := range list.Items {
+			lease := &list.Items[i]
+			ours := name == c.name && lease.Namespace == c.namespace
+			if !ours && live(lease, time.Now()) {
+				return fmt.Sprintf("lease %s/%s is held by %s: two controllers must not reconcile the same objects; scale that one to zero first",
+					lease.Namespace, lease.Name, *lease.Spec.HolderIdentity), nil
+			}
 		}
 	}
 	return "", nil

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -83,6 +84,51 @@ func TestCounterpart(t *testing.T) {
 			list, ok := client.Actions()[0].(clienttesting.ListAction)
 			if !ok || list.GetNamespace() != "" || list.GetListRestrictions().Fields.String() != "metadata.name="+leaseName {
 				t.Errorf("asked %+v, want leases of the name in all namespaces", client.Actions()[0])
+			}
+		})
+	}
+}
+
+// A controller that took over the kinds of two of Flux's must not lead while
+// either does, wherever that one is.
+func TestCounterpartOfAnotherName(t *testing.T) {
+	const other = "second-controller-leader-election"
+	named := func(lease *coordinationv1.Lease) *coordinationv1.Lease {
+		lease.Name = other
+		return lease
+	}
+	for name, tc := range map[string]struct {
+		leases []runtime.Object
+		want   string
+	}{
+		"none":                  {nil, ""},
+		"dead one":              {[]runtime.Object{named(leaseOf("flux-system", "flux", time.Hour))}, ""},
+		"live one":              {[]runtime.Object{named(leaseOf("flux-system", "flux", 0))}, "lease flux-system/" + other + " is held by flux"},
+		"live one next to us":   {[]runtime.Object{named(leaseOf("weir-system", "flux", 0))}, "lease weir-system/" + other + " is held by flux"},
+		"our own, and none":     {[]runtime.Object{leaseOf("weir-system", "us", 0)}, ""},
+		"the namesake is first": {[]runtime.Object{leaseOf("a", "flux", 0), named(leaseOf("a", "flux", 0))}, "lease a/" + leaseName + " is held by flux"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := fake.NewClientset()
+			// The fake server knows no field selectors.
+			client.PrependReactor("list", "leases", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				found := &coordinationv1.LeaseList{}
+				for _, obj := range tc.leases {
+					lease, ok := obj.(*coordinationv1.Lease)
+					list, isList := action.(clienttesting.ListAction)
+					if ok && isList && list.GetListRestrictions().Fields.Matches(fields.Set{metav1.ObjectNameField: lease.Name}) {
+						found.Items = append(found.Items, *lease)
+					}
+				}
+				return true, found, nil
+			})
+			c := &counterpart{leases: client.CoordinationV1(), name: leaseName, namespace: "weir-system", others: []string{other}}
+			got, err := c.Live(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.want == "" && got != "" || !strings.HasPrefix(got, tc.want) {
+				t.Errorf("%q, want %q", got, tc.want)
 			}
 		})
 	}
