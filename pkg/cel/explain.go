@@ -132,12 +132,13 @@ func (e *explainer) value(expr ast.Expr) ref.Val {
 func (e *explainer) show(expr ast.Expr) string {
 	if expr.Kind() == ast.ListKind {
 		elements := expr.AsList().Elements()
-		parts := make([]string, min(len(elements), maxElements))
-		for i := range parts {
-			parts[i] = e.show(elements[i])
-		}
-		if len(elements) > maxElements {
-			parts = append(parts, "…")
+		var parts []string
+		for i, element := range elements {
+			if i == maxElements {
+				parts = append(parts, "…")
+				break
+			}
+			parts = append(parts, e.show(element))
 		}
 		return "[" + strings.Join(parts, ",") + "]"
 	}

@@ -40,13 +40,51 @@ func parseWindows(t *testing.T, texts []string) windows {
 	return w
 }
 
+// moment is a row of the tables of windows.
+type moment struct {
+	windows []string
+	now     string
+	again   string // when Git may change again; empty if it may now
+	message string // its beginning
+}
+
+func (m moment) check(t *testing.T) {
+	now, err := time.Parse(time.RFC3339, m.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := parseWindows(t, m.windows)
+	no, until := w.closed(now)
+	switch {
+	case m.again == "":
+		if no != nil || !until.IsZero() {
+			t.Errorf("closed: %+v until %s", no, until)
+		}
+		return
+	case no == nil:
+		t.Fatal("it is open")
+	case m.again == "never":
+		if until.IsZero() || !until.After(now) || strings.Contains(no.message, "again") {
+			t.Errorf("closed until %s: %s", until, no.message)
+		}
+		return
+	}
+	if got := until.UTC().Format(time.RFC3339); got != m.again || !strings.HasPrefix(no.message, m.message) {
+		t.Errorf("closed until %s, want %s; message %s", got, m.again, no.message)
+	}
+	// The message tells the same time until then.
+	_, when, _ := strings.Cut(no.message, "; Git")
+	later, _ := w.closed(until.Add(-time.Millisecond))
+	if later == nil || when == "" || !strings.HasSuffix(later.message, when) {
+		t.Errorf("message changes from %q to %+v", no.message, later)
+	}
+	if again, _ := w.closed(until); again != nil {
+		t.Errorf("still closed then: %s", again.message)
+	}
+}
+
 func TestWindows(t *testing.T) {
-	for name, tc := range map[string]struct {
-		windows []string
-		now     string
-		again   string // when Git may change again; empty if it may now
-		message string // its beginning
-	}{
+	for name, tc := range map[string]moment{
 		"none":                 {now: "2026-11-22T12:00:00Z"},
 		"allowed, first":       {windows: []string{"allow; 0 8 * * *; 1h"}, now: "2026-11-22T08:00:00Z"},
 		"allowed, last":        {windows: []string{"allow; 0 8 * * *; 1h"}, now: "2026-11-22T08:59:59.9Z"},
@@ -66,62 +104,36 @@ func TestWindows(t *testing.T) {
 		"every minute":         {windows: []string{"deny; * * * * *; 744h"}, now: "2026-11-22T12:10:00Z", again: "never"},
 		"leap day":             {windows: []string{"allow; 0 0 29 2 *; 24h"}, now: "2026-11-22T12:10:00Z", again: "2028-02-29T00:00:00Z"},
 		"day of month or week": {windows: []string{"allow; 0 0 13 * FRI; 24h"}, now: "2026-11-26T12:00:00Z", again: "2026-11-27T00:00:00Z"},
-
-		// Berlin goes from 02:00 to 03:00 on 29 March 2026, and from 03:00 to 02:00 on 25 October.
-		"spring, skipped opening":       {windows: []string{"deny; 30 2 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T01:30:00Z", again: "2026-03-29T02:30:00Z"},
-		"spring, before it":             {windows: []string{"deny; 30 2 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T01:10:00Z"},
-		"spring, allow is ahead":        {windows: []string{"allow; 30 2 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T01:10:00Z", again: "2026-03-29T01:30:00Z"},
-		"spring, spans the change":      {windows: []string{"deny; 0 1 * * *; 3h; Europe/Berlin"}, now: "2026-03-29T02:30:00Z", again: "2026-03-29T03:00:00Z"},
-		"spring, the day after":         {windows: []string{"allow; 0 8 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T05:59:00Z", again: "2026-03-29T06:00:00Z"},
-		"autumn, first time":            {windows: []string{"deny; 30 2 * * *; 30m; Europe/Berlin"}, now: "2026-10-25T00:30:00Z", again: "2026-10-25T01:00:00Z"},
-		"autumn, not the second time":   {windows: []string{"deny; 30 2 * * *; 30m; Europe/Berlin"}, now: "2026-10-25T01:30:00Z"},
-		"autumn, next is tomorrow":      {windows: []string{"allow; 30 2 * * *; 30m; Europe/Berlin"}, now: "2026-10-25T01:10:00Z", again: "2026-10-26T01:30:00Z"},
-		"New York, first of two":        {windows: []string{"deny; 30 1 * * *; 30m; America/New_York"}, now: "2026-11-01T05:45:00Z", again: "2026-11-01T06:00:00Z"},
-		"New York, not the second":      {windows: []string{"deny; 30 1 * * *; 30m; America/New_York"}, now: "2026-11-01T06:45:00Z"},
-		"New York, skipped opening":     {windows: []string{"deny; 30 2 * * *; 1h; America/New_York"}, now: "2026-03-08T07:30:00Z", again: "2026-03-08T08:30:00Z"},
-		"midnight that does not exist":  {windows: []string{"deny; 0 0 * * *; 20h; Africa/Cairo"}, now: "2026-04-23T22:30:00Z", again: "2026-04-24T18:00:00Z"},
-		"half an hour, Lord Howe":       {windows: []string{"deny; 15 2 * * *; 1h; Australia/Lord_Howe"}, now: "2026-10-03T15:50:00Z", again: "2026-10-03T16:45:00Z"},
-		"zones differ, message in UTC":  {windows: []string{"deny; 0 0 * * *; 2h; Asia/Tokyo", "deny; 0 0 * * *; 2h; UTC"}, now: "2026-11-22T15:30:00Z", again: "2026-11-22T17:00:00Z", message: `the deny window "0 0 * * *" for 2h in Asia/Tokyo is open; Git may change again at 2026-11-22T17:00:00Z`},
-		"spaces in the schedule":        {windows: []string{"deny; 0  0 * *   *; 2h"}, now: "2026-11-22T01:30:00Z", again: "2026-11-22T02:00:00Z", message: `the deny window "0 0 * * *" for 2h in UTC is open`},
-		"names of days and months":      {windows: []string{"allow; 0 0 * NOV SUN; 24h"}, now: "2026-11-22T01:30:00Z"},
-		"steps and lists":               {windows: []string{"allow; */15 8-10,14 * * 1-5; 5m"}, now: "2026-11-23T14:46:00Z"},
-		"steps and lists, in between":   {windows: []string{"allow; */15 8-10,14 * * 1-5; 5m"}, now: "2026-11-23T14:51:00Z", again: "2026-11-24T08:00:00Z"},
-		"sub-minute windows have gaps":  {windows: []string{"deny; * * * * *; 30s"}, now: "2026-11-23T14:51:29Z", again: "2026-11-23T14:51:30Z"},
-		"monotonic clocks do not count": {windows: []string{"allow; 0 8 * * *; 1h; Pacific/Kiritimati"}, now: "2026-11-22T18:30:00Z"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			now, err := time.Parse(time.RFC3339, tc.now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := parseWindows(t, tc.windows)
-			no, until := w.closed(now)
-			switch {
-			case tc.again == "":
-				if no != nil || !until.IsZero() {
-					t.Errorf("closed: %+v until %s", no, until)
-				}
-				return
-			case no == nil:
-				t.Fatal("it is open")
-			case tc.again == "never":
-				if until.IsZero() || !until.After(now) || strings.Contains(no.message, "again") {
-					t.Errorf("closed until %s: %s", until, no.message)
-				}
-				return
-			}
-			if got := until.UTC().Format(time.RFC3339); got != tc.again || !strings.HasPrefix(no.message, tc.message) {
-				t.Errorf("closed until %s, want %s; message %s", got, tc.again, no.message)
-			}
-			// The message stays as it is until then.
-			later, _ := w.closed(until.Add(-time.Millisecond))
-			if later == nil || !strings.HasSuffix(later.message, no.message[strings.Index(no.message, "; Git"):]) {
-				t.Errorf("message changes from %q to %+v", no.message, later)
-			}
-			if again, _ := w.closed(until); again != nil {
-				t.Errorf("still closed then: %s", again.message)
-			}
-		})
+		t.Run(name, tc.check)
+	}
+}
+
+func TestClocksThatAreSet(t *testing.T) {
+	for name, tc := range map[string]moment{
+		// Berlin goes from 02:00 to 03:00 on 29 March 2026, and from 03:00 to 02:00 on 25 October.
+		"spring, skipped opening":      {windows: []string{"deny; 30 2 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T01:30:00Z", again: "2026-03-29T02:30:00Z"},
+		"spring, before it":            {windows: []string{"deny; 30 2 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T01:10:00Z"},
+		"spring, allow is ahead":       {windows: []string{"allow; 30 2 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T01:10:00Z", again: "2026-03-29T01:30:00Z"},
+		"spring, spans the change":     {windows: []string{"deny; 0 1 * * *; 3h; Europe/Berlin"}, now: "2026-03-29T02:30:00Z", again: "2026-03-29T03:00:00Z"},
+		"spring, the day after":        {windows: []string{"allow; 0 8 * * *; 1h; Europe/Berlin"}, now: "2026-03-29T05:59:00Z", again: "2026-03-29T06:00:00Z"},
+		"autumn, first time":           {windows: []string{"deny; 30 2 * * *; 30m; Europe/Berlin"}, now: "2026-10-25T00:30:00Z", again: "2026-10-25T01:00:00Z"},
+		"autumn, not the second time":  {windows: []string{"deny; 30 2 * * *; 30m; Europe/Berlin"}, now: "2026-10-25T01:30:00Z"},
+		"autumn, next is tomorrow":     {windows: []string{"allow; 30 2 * * *; 30m; Europe/Berlin"}, now: "2026-10-25T01:10:00Z", again: "2026-10-26T01:30:00Z"},
+		"New York, first of two":       {windows: []string{"deny; 30 1 * * *; 30m; America/New_York"}, now: "2026-11-01T05:45:00Z", again: "2026-11-01T06:00:00Z"},
+		"New York, not the second":     {windows: []string{"deny; 30 1 * * *; 30m; America/New_York"}, now: "2026-11-01T06:45:00Z"},
+		"New York, skipped opening":    {windows: []string{"deny; 30 2 * * *; 1h; America/New_York"}, now: "2026-03-08T07:30:00Z", again: "2026-03-08T08:30:00Z"},
+		"midnight that does not exist": {windows: []string{"deny; 0 0 * * *; 20h; Africa/Cairo"}, now: "2026-04-23T22:30:00Z", again: "2026-04-24T18:00:00Z"},
+		"half an hour, Lord Howe":      {windows: []string{"deny; 15 2 * * *; 1h; Australia/Lord_Howe"}, now: "2026-10-03T15:50:00Z", again: "2026-10-03T16:45:00Z"},
+		"zones differ, message in UTC": {windows: []string{"deny; 0 0 * * *; 2h; Asia/Tokyo", "deny; 0 0 * * *; 2h; UTC"}, now: "2026-11-22T15:30:00Z", again: "2026-11-22T17:00:00Z", message: `the deny window "0 0 * * *" for 2h in Asia/Tokyo is open; Git may change again at 2026-11-22T17:00:00Z`},
+		"spaces in the schedule":       {windows: []string{"deny; 0  0 * *   *; 2h"}, now: "2026-11-22T01:30:00Z", again: "2026-11-22T02:00:00Z", message: `the deny window "0 0 * * *" for 2h in UTC is open`},
+		"names of days and months":     {windows: []string{"allow; 0 0 * NOV SUN; 24h"}, now: "2026-11-22T01:30:00Z"},
+		"steps and lists":              {windows: []string{"allow; */15 8-10,14 * * 1-5; 5m"}, now: "2026-11-23T14:46:00Z"},
+		"steps and lists, in between":  {windows: []string{"allow; */15 8-10,14 * * 1-5; 5m"}, now: "2026-11-23T14:51:00Z", again: "2026-11-24T08:00:00Z"},
+		"sub-minute windows have gaps": {windows: []string{"deny; * * * * *; 30s"}, now: "2026-11-23T14:51:29Z", again: "2026-11-23T14:51:30Z"},
+		"a day ahead of UTC":           {windows: []string{"allow; 0 8 * * *; 1h; Pacific/Kiritimati"}, now: "2026-11-22T18:30:00Z"},
+	} {
+		t.Run(name, tc.check)
 	}
 }
 

@@ -65,8 +65,7 @@ func (e *expression) best(ctx context.Context, candidates []candidate, limit int
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		var fatal fatalError
-		if errors.As(err, &fatal) {
+		if fatal, ok := errors.AsType[fatalError](err); ok {
 			return nil, fatal.error
 		}
 		failed = first(failed, err)
@@ -121,8 +120,7 @@ func (e *expression) aboveFacts(ctx context.Context, a, b Facts) (above, known b
 
 // none implements ranker.
 func (e *expression) none(_ []candidate, cause error) error {
-	var caused causedError
-	if errors.As(cause, &caused) {
+	if caused, ok := errors.AsType[causedError](cause); ok {
 		return none("no tag can be ordered by policy.cel: " + caused.Error())
 	}
 	return none("no tag meets policy.cel.match")

@@ -67,12 +67,23 @@ func show(f Finding) []string {
 	return texts
 }
 
-func TestJudge(t *testing.T) {
-	for name, tc := range map[string]struct {
-		steps   []Step
-		cleared string
-		want    []string
-	}{
+// history is a row of the tables of Judge.
+type history struct {
+	steps   []Step
+	cleared string
+	want    []string
+}
+
+func (h history) check(t *testing.T) {
+	cleared := func(v Value) bool { return h.cleared != "" && v.Same(parseValue(h.cleared)) }
+	got := Judge(self, h.steps, numbered, cleared)
+	if diff := cmp.Diff(h.want, show(got)); diff != "" {
+		t.Errorf("finding (-want +got):\n%s", diff)
+	}
+}
+
+func TestRollbackStaysBack(t *testing.T) {
+	for name, tc := range map[string]history{
 		"no history":       {},
 		"our own updates":  {steps: steps("self: 1 > 2", "self: 2 > 3")},
 		"first appearance": {steps: steps("person: - > 1", "self: 1 > 2")},
@@ -112,7 +123,13 @@ func TestJudge(t *testing.T) {
 		"committed again by another automation":     {steps: steps("self: 1 > 2", "person: 2 > 1", "other: 1 > 2")},
 		"committed again and taken out once more":   {steps: steps("self: 1 > 2", "person: 2 > 1", "person: 1 > 2", "self: 2 > 3", "person: 3 > 2"), want: []string{"3 by 5"}},
 		"rejected once, cleared, written, reverted": {steps: steps("self: 1 > 2", "person: 2 > 1", "self: 1 > 2", "person: 2 > 1"), want: []string{"2 by 4"}},
+	} {
+		t.Run(name, tc.check)
+	}
+}
 
+func TestValuesAndWriters(t *testing.T) {
+	for name, tc := range map[string]history{
 		// What fields hold.
 		"digest of one tag":            {steps: steps("self: 1@a > 1@b", "person: 1@b > 1@a"), want: []string{"1@b by 2"}},
 		"digests alone":                {steps: steps("self: @a > @b", "person: @b > @a"), want: []string{"@b by 2"}},
@@ -142,13 +159,7 @@ func TestJudge(t *testing.T) {
 		"conflict, settled by annotation": {steps: steps("self: 1 > 2", "other: 2 > 1"), cleared: "2"},
 		"conflict, twice":                 {steps: steps("self: 1 > 2", "other: 2 > 1", "self: 1 > 3", "other: 3 > 1"), want: []string{"3 by 4", "2 by 2", "! " + other + " takes 3 back by 4"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			cleared := func(v Value) bool { return tc.cleared != "" && v.Same(parseValue(tc.cleared)) }
-			got := Judge(self, tc.steps, numbered, cleared)
-			if diff := cmp.Diff(tc.want, show(got)); diff != "" {
-				t.Errorf("finding (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(name, tc.check)
 	}
 }
 
@@ -231,18 +242,18 @@ func FuzzJudge(f *testing.F) {
 			held = next
 		}
 		slices.Reverse(all)
-		clear := Value{Tag: "3"}
-		got := Judge(self, all, numbered, clear.Same)
+		cleared := Value{Tag: "3"}
+		got := Judge(self, all, numbered, cleared.Same)
 		for _, r := range got.Rejected {
 			i := slices.IndexFunc(all, func(s Step) bool { return s.Commit == r.Commit })
-			if r.Same(held) || r.Same(clear) || all[i].Writer == self || all[i].Before != r.Value {
+			if r.Same(held) || r.Same(cleared) || all[i].Writer == self || all[i].Before != r.Value {
 				t.Errorf("rejected %+v, while Git holds %+v", r, held)
 			}
 		}
 		if got.Conflict != nil && (got.Conflict.Theirs == self || got.Conflict.Theirs == person) {
 			t.Errorf("conflict %+v", got.Conflict)
 		}
-		short := Judge(self, all[:len(all)/2], numbered, clear.Same)
+		short := Judge(self, all[:len(all)/2], numbered, cleared.Same)
 		if len(short.Rejected) > len(got.Rejected) {
 			t.Errorf("half of the history rejects %+v, all of it %+v", short.Rejected, got.Rejected)
 		}
