@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -285,9 +286,7 @@ func spoil(w http.ResponseWriter, fault RegistryFault, answer func(http.Response
 	recorder := httptest.NewRecorder()
 	answer(recorder)
 	body := recorder.Body.Bytes()
-	for key, values := range recorder.Header() {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), recorder.Header())
 	w.Header().Del("Content-Length")
 	if fault.Truncate {
 		body = body[:len(body)/2]

@@ -28,6 +28,13 @@ func newCache(limit int64) *cache {
 	return &cache{limit: limit, order: list.New(), items: map[string]*list.Element{}}
 }
 
+// lookup returns what is kept under a key, if it is a T.
+func lookup[T any](c *cache, key string) (T, bool) {
+	value, _ := c.get(key)
+	typed, found := value.(T)
+	return typed, found
+}
+
 func (c *cache) get(key string) (any, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,7 +43,8 @@ func (c *cache) get(key string) (any, bool) {
 		return nil, false
 	}
 	c.order.MoveToFront(element)
-	return element.Value.(*cached).value, true //nolint:errcheck,forcetypeassert // The list holds nothing else.
+	item, found := element.Value.(*cached)
+	return item.value, found
 }
 
 // put keeps value unless it alone is larger than an eighth of the cache.
@@ -51,7 +59,7 @@ func (c *cache) put(key string, value any, size int64) {
 	c.size += size
 	for c.size > c.limit {
 		last := c.order.Back()
-		old := c.order.Remove(last).(*cached) //nolint:errcheck,forcetypeassert // The list holds nothing else.
+		old, _ := c.order.Remove(last).(*cached)
 		delete(c.items, old.key)
 		c.size -= old.size
 	}

@@ -125,8 +125,8 @@ func (c *Client) fetch(ctx context.Context, repo Repository, access Access, refe
 	key := cacheKey("manifest", repo, access, reference)
 	byDigest := ValidDigest(reference)
 	if byDigest {
-		if content, found := c.cache.get(key); found {
-			return content.(*Content), nil //nolint:errcheck,forcetypeassert // Nothing else has such a key.
+		if content, found := lookup[*Content](c.cache, key); found {
+			return content, nil
 		}
 	}
 	resp, err := c.do(ctx, manifestRequest(http.MethodGet, repo, access, reference))
@@ -177,35 +177,38 @@ func parseContent(body []byte, mediaType string) (*Content, error) {
 	if image && content.Manifests != nil {
 		return nil, failf(ErrMalformed, "the manifest is both an image and an index")
 	}
-	known := mediaType
-	switch known {
-	case MediaTypeImage, MediaTypeIndex, MediaTypeDockerImage, MediaTypeDockerList:
-	default:
-		known = ""
+	if err := content.settleType(mediaType, image); err != nil {
+		return nil, err
 	}
 	switch {
-	case content.MediaType == "" && known != "":
-		content.MediaType = known
-	case content.MediaType == "" && image:
-		content.MediaType = MediaTypeImage
-	case content.MediaType == "":
-		content.MediaType = MediaTypeIndex
-	case known != "" && known != content.MediaType:
-		return nil, failf(ErrMalformed, "the manifest says of itself that it is of the type %q, and is served as another", shorten(content.MediaType))
-	}
-	switch content.MediaType {
-	case MediaTypeImage, MediaTypeDockerImage:
-		if content.Manifests != nil || content.Config == nil {
-			return nil, failf(ErrMalformed, "the manifest has no config")
-		}
-	case MediaTypeIndex, MediaTypeDockerList:
-		if image {
-			return nil, failf(ErrMalformed, "the index has layers or a config")
-		}
-	default:
+	case content.Index() && image:
+		return nil, failf(ErrMalformed, "the index has layers or a config")
+	case content.Index():
+		return content, nil
+	case content.MediaType != MediaTypeImage && content.MediaType != MediaTypeDockerImage:
 		return nil, failf(ErrUnsupported, "the manifest is of the type %q, which is neither an image, an index nor an artifact", shorten(content.MediaType))
+	case content.Manifests != nil || content.Config == nil:
+		return nil, failf(ErrMalformed, "the manifest has no config")
+	default:
+		return content, nil
 	}
-	return content, nil
+}
+
+// settleType fills in the type of a manifest that does not give its own: that
+// which it is served as, or what it looks like.
+func (c *Content) settleType(served string, image bool) error {
+	switch known := isManifest(served); {
+	case c.MediaType != "" && known && served != c.MediaType:
+		return failf(ErrMalformed, "the manifest says of itself that it is of the type %q, and is served as another", shorten(c.MediaType))
+	case c.MediaType != "":
+	case known:
+		c.MediaType = served
+	case image:
+		c.MediaType = MediaTypeImage
+	default:
+		c.MediaType = MediaTypeIndex
+	}
+	return nil
 }
 
 // Blob returns the blob with a digest, of at most limit bytes.
@@ -222,8 +225,8 @@ func (c *Client) blob(ctx context.Context, repo Repository, access Access, diges
 		return nil, failf(ErrMalformed, "only digests of the kind sha256 are read")
 	}
 	key := cacheKey("blob", repo, access, digest)
-	if blob, found := c.cache.get(key); found {
-		return blob.([]byte), nil //nolint:errcheck,forcetypeassert // Nothing else has such a key.
+	if blob, found := lookup[[]byte](c.cache, key); found {
+		return blob, nil
 	}
 	resp, err := c.do(ctx, request{repo: repo, access: access, method: http.MethodGet, path: "blobs/" + digest})
 	if err != nil {

@@ -32,8 +32,8 @@ func (c *Client) inspect(ctx context.Context, repo Repository, access Access, di
 		return nil, failf(ErrImage, "this is not a digest")
 	}
 	key := cacheKey("inspected", repo, access, digest)
-	if manifest, found := c.cache.get(key); found {
-		return manifest.(*Manifest), nil //nolint:errcheck,forcetypeassert // Nothing else has such a key.
+	if manifest, found := lookup[*Manifest](c.cache, key); found {
+		return manifest, nil
 	}
 	w := &walker{client: c, repo: repo, access: access}
 	content, err := c.fetch(ctx, repo, access, digest)

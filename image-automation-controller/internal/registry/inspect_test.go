@@ -77,35 +77,42 @@ func TestInspect(t *testing.T) {
 			Manifest{MediaType: MediaTypeImage, ArtifactType: "application/vnd.acme.model", Platforms: []Platform{{}}},
 		},
 	}
-	c, access := newClient(t), Access{Insecure: true}
+	c := newClient(t)
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			digest, err := tc.push()
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := c.Inspect(t.Context(), repo, access, digest)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tc.want.Digest = digest
-			for i, platform := range got.Platforms {
-				if !ValidDigest(platform.Digest) {
-					t.Errorf("platform without a digest: %v", platform)
-				}
-				tc.want.Platforms[i].Digest = platform.Digest
-			}
-			if diff := cmp.Diff(&tc.want, got); diff != "" {
-				t.Error(diff)
-			}
-			before := server.Requests("")
-			if again, err := c.Inspect(t.Context(), repo, access, digest); err != nil || again != got {
-				t.Errorf("second time: %v, %v, want the same from memory", again, err)
-			}
-			if server.Requests("") != before {
-				t.Error("the second time asked the registry")
-			}
+			inspect(t, server, c, repo, digest, tc.want)
 		})
+	}
+}
+
+// inspect compares what is at digest, whose own digests are not known before.
+func inspect(t *testing.T, server *testkit.Registry, c *Client, repo Repository, digest string, want Manifest) {
+	t.Helper()
+	access := Access{Insecure: true}
+	got, err := c.Inspect(t.Context(), repo, access, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Digest = digest
+	for i, platform := range got.Platforms {
+		if !ValidDigest(platform.Digest) {
+			t.Errorf("platform without a digest: %v", platform)
+		}
+		want.Platforms[i].Digest = platform.Digest
+	}
+	if diff := cmp.Diff(&want, got); diff != "" {
+		t.Error(diff)
+	}
+	before := server.Requests("")
+	if again, err := c.Inspect(t.Context(), repo, access, digest); err != nil || again != got {
+		t.Errorf("second time: %v, %v, want the same from memory", again, err)
+	}
+	if server.Requests("") != before {
+		t.Error("the second time asked the registry")
 	}
 }
 

@@ -30,21 +30,21 @@ func ReadAccess(ctx context.Context, c client.Reader, namespace string, repo Rep
 		return Access{}, failf(ErrUnsupported,
 			"provider '%s' is not supported: use 'generic' with a 'secretRef' whose Secret holds credentials for the registry", a.Provider)
 	}
-	r := secretReader{ctx: ctx, client: c, namespace: namespace}
+	r := secretReader{client: c, namespace: namespace}
 	access := Access{Insecure: a.Insecure}
 	var err error
 	switch {
 	case a.SecretRef != nil:
-		err = r.credentials(a.SecretRef.Name, repo, &access)
+		err = r.credentials(ctx, a.SecretRef.Name, repo, &access)
 	case a.ServiceAccountName != "":
-		err = r.pullSecrets(a.ServiceAccountName, repo, &access)
+		err = r.pullSecrets(ctx, a.ServiceAccountName, repo, &access)
 	default:
 	}
 	if err == nil && a.CertSecretRef != nil {
-		err = r.certificates(a.CertSecretRef.Name, &access)
+		err = r.certificates(ctx, a.CertSecretRef.Name, &access)
 	}
 	if err == nil && a.ProxySecretRef != nil {
-		err = r.proxy(a.ProxySecretRef.Name, &access)
+		err = r.proxy(ctx, a.ProxySecretRef.Name, &access)
 	}
 	if err != nil {
 		return Access{}, err
@@ -52,16 +52,15 @@ func ReadAccess(ctx context.Context, c client.Reader, namespace string, repo Rep
 	return access, nil
 }
 
-// secretReader lives as long as one call of ReadAccess.
+// secretReader reads what is in one namespace.
 type secretReader struct {
-	ctx       context.Context //nolint:containedctx // It is the one of the call that this is a part of.
 	client    client.Reader
 	namespace string
 }
 
-func (r *secretReader) secret(name string) (*corev1.Secret, error) {
+func (r *secretReader) secret(ctx context.Context, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
-	err := r.client.Get(r.ctx, types.NamespacedName{Namespace: r.namespace, Name: name}, secret)
+	err := r.client.Get(ctx, types.NamespacedName{Namespace: r.namespace, Name: name}, secret)
 	if apierrors.IsNotFound(err) {
 		return nil, failf(ErrAuthentication, "the Secret '%s/%s' does not exist", r.namespace, name)
 	}
@@ -72,8 +71,8 @@ func (r *secretReader) secret(name string) (*corev1.Secret, error) {
 }
 
 // credentials reads them for repo from a Secret that has to hold some.
-func (r *secretReader) credentials(name string, repo Repository, access *Access) error {
-	secret, err := r.secret(name)
+func (r *secretReader) credentials(ctx context.Context, name string, repo Repository, access *Access) error {
+	secret, err := r.secret(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -90,9 +89,9 @@ func (r *secretReader) credentials(name string, repo Repository, access *Access)
 // pullSecrets takes the first credentials for repo among the image pull secrets
 // of a service account. As for the kubelet, secrets that are missing do not
 // matter, and without any the access is anonymous.
-func (r *secretReader) pullSecrets(name string, repo Repository, access *Access) error {
+func (r *secretReader) pullSecrets(ctx context.Context, name string, repo Repository, access *Access) error {
 	account := &corev1.ServiceAccount{}
-	err := r.client.Get(r.ctx, types.NamespacedName{Namespace: r.namespace, Name: name}, account)
+	err := r.client.Get(ctx, types.NamespacedName{Namespace: r.namespace, Name: name}, account)
 	if apierrors.IsNotFound(err) {
 		return failf(ErrAuthentication, "the service account '%s/%s' does not exist", r.namespace, name)
 	}
@@ -101,7 +100,7 @@ func (r *secretReader) pullSecrets(name string, repo Repository, access *Access)
 	}
 	for _, ref := range account.ImagePullSecrets {
 		secret := &corev1.Secret{}
-		err := r.client.Get(r.ctx, types.NamespacedName{Namespace: r.namespace, Name: ref.Name}, secret)
+		err := r.client.Get(ctx, types.NamespacedName{Namespace: r.namespace, Name: ref.Name}, secret)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -122,8 +121,8 @@ func (r *secretReader) pullSecrets(name string, repo Repository, access *Access)
 
 // certificates reads ca.crt, tls.crt and tls.key, or the older names caFile,
 // certFile and keyFile.
-func (r *secretReader) certificates(name string, access *Access) error {
-	secret, err := r.secret(name)
+func (r *secretReader) certificates(ctx context.Context, name string, access *Access) error {
+	secret, err := r.secret(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -146,8 +145,8 @@ func (r *secretReader) certificates(name string, access *Access) error {
 }
 
 // proxy reads address, username and password.
-func (r *secretReader) proxy(name string, access *Access) error {
-	secret, err := r.secret(name)
+func (r *secretReader) proxy(ctx context.Context, name string, access *Access) error {
+	secret, err := r.secret(ctx, name)
 	if err != nil {
 		return err
 	}

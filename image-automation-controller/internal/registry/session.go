@@ -241,7 +241,7 @@ func (s *session) token(ctx context.Context, c *transport.Challenge, repo Reposi
 		fresh.value = given.AccessToken
 	}
 	if given.ExpiresIn > 0 {
-		age := min(time.Duration(given.ExpiresIn), time.Duration(maxPause/time.Second)) * time.Second
+		age := min(time.Duration(given.ExpiresIn), maxPause/time.Second) * time.Second
 		fresh.expires = time.Now().Add(age * 4 / 5)
 	}
 	s.mu.Lock()

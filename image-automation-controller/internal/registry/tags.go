@@ -48,6 +48,9 @@ func (c *Client) Tags(ctx context.Context, repo Repository, access Access, cond 
 		}
 		l.header = nil
 	}
+	if l.unchanged && (cond == nil || l.pages > 0) {
+		return nil, nil, false, failf(ErrMalformed, "list the tags of %s: the registry %s answered 304 to what was not asked for", repo, repo.host)
+	}
 	if l.unchanged {
 		return nil, cond, true, nil
 	}
@@ -78,9 +81,6 @@ func (l *lister) page(ctx context.Context) (more bool, err error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotModified {
-		if l.header == nil {
-			return false, failf(ErrMalformed, "the registry %s answered 304 to what was not asked for", l.repo.host)
-		}
 		l.unchanged = true
 		return false, nil
 	}
@@ -105,15 +105,20 @@ func (l *lister) page(ctx context.Context) (more bool, err error) {
 		return false, nil // The registry does not know how to go on, and starts again.
 	}
 	l.tags, l.next = tags, next
+	return l.turn(page, listed == pageSize), nil
+}
+
+// turn prepares for the page after this one and says whether there is one.
+func (l *lister) turn(page []string, full bool) bool {
 	if len(page) > 0 {
 		l.first = page[0]
 	}
-	if next == nil && listed == pageSize && len(page) > 0 {
+	if l.next == nil && full && len(page) > 0 {
 		// Some registries leave the pointer to the next page out.
 		l.path = fmt.Sprintf("tags/list?n=%d&last=%s", pageSize, url.QueryEscape(page[len(page)-1]))
-		return true, nil
+		return true
 	}
-	return next != nil, nil
+	return l.next != nil
 }
 
 func (l *lister) unreadable(err error) error {
