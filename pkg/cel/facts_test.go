@@ -237,3 +237,25 @@ func FuzzExplain(f *testing.F) {
 		}
 	})
 }
+
+func TestConcurrentExplain(t *testing.T) {
+	program, err := gateFacts().Condition(gateField, "num(candidate.annotations['a']) >= num(baseline.annotations['a']) && candidate.tag != baseline.tag")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			for n := range 200 {
+				a, b := strconv.Itoa(i*1000+n+1), strconv.Itoa(n+1)
+				side := func(tag, value string) map[string]any {
+					return map[string]any{"tag": tag, "annotations": map[string]string{"a": value}, "labels": map[string]string(nil)}
+				}
+				got, terms, err := program.Explain(t.Context(), map[string]any{"candidate": side("c", a), "baseline": side("b", b)})
+				if diff := cmp.Diff([]string{a + ">=" + b, `"c"!="b"`}, terms); err != nil || !got || diff != "" {
+					t.Fatalf("%t, %v; terms (-want +got):\n%s", got, err, diff)
+				}
+			}
+		})
+	}
+}
