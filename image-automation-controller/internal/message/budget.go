@@ -13,12 +13,12 @@ import (
 const (
 	// maxWork bounds the bytes that all functions of one execution read and make, and so what it can hold in memory. A step
 	// of a loop or a call counts stepCost.
-	maxWork  = 64 << 20
-	stepCost = 64
+	maxWork  = 32 << 20
+	stepCost = 512
 	// maxValue bounds one value, by weight.
 	maxValue = 1 << 20
 	// maxTime ends an execution between two steps.
-	maxTime = 5 * time.Second
+	maxTime = 10 * time.Second
 )
 
 // limitError says which bound a template exceeds. It is stable.
@@ -92,8 +92,8 @@ func (m meterer) list(l *parse.ListNode) {
 	for _, node := range l.Nodes {
 		switch n := node.(type) {
 		case *parse.ActionNode:
-			if print, ok := m.print.Copy().(*parse.CommandNode); ok && len(n.Pipe.Decl) == 0 {
-				n.Pipe.Cmds = append(n.Pipe.Cmds, print)
+			if last, ok := m.print.Copy().(*parse.CommandNode); ok && len(n.Pipe.Decl) == 0 {
+				n.Pipe.Cmds = append(n.Pipe.Cmds, last)
 			}
 		case *parse.IfNode:
 			m.list(n.List)

@@ -25,7 +25,7 @@ type Data struct {
 
 // Changed is what one commit changes. Only Add may be used to fill it.
 type Changed struct {
-	// FileChanges are the changes by file and object.
+	// FileChanges are the changes by file, relative to update.path, and object.
 	FileChanges map[string]ObjectChanges
 
 	// What the methods return, computed once: a template may call them in a loop.

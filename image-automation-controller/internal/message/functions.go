@@ -88,7 +88,7 @@ func (b *budget) wrap(name string, function any) any {
 		}
 		results := call(args)
 		if len(results) > 1 {
-			if err, failed := results[1].Interface().(error); failed {
+			if err, failed := reflect.TypeAssert[error](results[1]); failed {
 				return fail(err)
 			}
 		}

@@ -21,13 +21,13 @@ const maxOutput = 64 << 10
 // ErrRemovedField is the class of templates that use a field which Flux has removed. No retry helps.
 var ErrRemovedField = errors.New("removed template field")
 
-// removedField has Flux's text.
-type removedField struct{ text string }
+// removedFieldError has Flux's text.
+type removedFieldError struct{ text string }
 
-func (e *removedField) Error() string { return e.text }
+func (e *removedFieldError) Error() string { return e.text }
 
 // Is makes it an ErrRemovedField.
-func (e *removedField) Is(target error) bool { return target == ErrRemovedField }
+func (e *removedFieldError) Is(target error) bool { return target == ErrRemovedField }
 
 // Template is a compiled template. It is safe for concurrent use.
 type Template struct{ parsed *template.Template }
@@ -82,12 +82,11 @@ func explain(err error) error {
 	const more = "See: https://fluxcd.io/flux/components/image/imageupdateautomations/#message-template"
 	switch {
 	case strings.Contains(text, "can't evaluate field Updated in type message.Data"):
-		return &removedField{"template uses removed '.Updated' field. Please use '.Changed' instead. " + more}
+		return &removedFieldError{"template uses removed '.Updated' field. Please use '.Changed' instead. " + more}
 	case strings.Contains(text, "can't evaluate field ImageResult in type message.Changed"):
-		return &removedField{"template uses removed '.Changed.ImageResult' field. Please use '.Changed.FileChanges' or '.Changed.Objects' instead. " + more}
+		return &removedFieldError{"template uses removed '.Changed.ImageResult' field. Please use '.Changed.FileChanges' or '.Changed.Objects' instead. " + more}
 	}
-	var limit *limitError
-	if errors.As(err, &limit) {
+	if limit, found := errors.AsType[*limitError](err); found {
 		return fmt.Errorf("failed to run template from spec: %w", limit)
 	}
 	return fmt.Errorf("failed to run template from spec: %w", err)

@@ -5,6 +5,7 @@ package message
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"reflect"
 	"strings"
@@ -16,43 +17,52 @@ const maxDepth = 64
 // weigh takes the size of a value from left: about what it takes to hold or to print it.
 func weigh(v reflect.Value, depth int, left *int64) error {
 	*left -= 16
-	if depth == 0 {
-		return &limitError{fmt.Sprintf("a value has more than %d levels", maxDepth)}
-	}
-	switch v.Kind() {
-	case reflect.String:
+	if v.Kind() == reflect.String {
 		*left -= int64(v.Len())
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			return weigh(v.Elem(), depth-1, left)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if err := weigh(v.Field(i), depth-1, left); err != nil {
-				return err
-			}
-		}
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			if err := weigh(v.Index(i), depth-1, left); err != nil {
-				return err
-			}
-		}
-	case reflect.Map:
-		for each := v.MapRange(); each.Next(); {
-			if err := weigh(each.Key(), depth-1, left); err != nil {
-				return err
-			}
-			if err := weigh(each.Value(), depth-1, left); err != nil {
-				return err
-			}
-		}
-	default: // A number, or nothing.
 	}
 	if *left < 0 {
 		return &limitError{fmt.Sprintf("a value has more than %d bytes", maxValue)}
 	}
+	if depth == 0 {
+		return &limitError{fmt.Sprintf("a value has more than %d levels", maxDepth)}
+	}
+	for part := range parts(v) {
+		if err := weigh(part, depth-1, left); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// parts are the values that a value is made of.
+func parts(v reflect.Value) iter.Seq[reflect.Value] {
+	return func(yield func(reflect.Value) bool) {
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if !v.IsNil() {
+				yield(v.Elem())
+			}
+		case reflect.Struct:
+			for _, field := range v.Fields() {
+				if !yield(field) {
+					return
+				}
+			}
+		case reflect.Slice, reflect.Array:
+			for i := range v.Len() {
+				if !yield(v.Index(i)) {
+					return
+				}
+			}
+		case reflect.Map:
+			for each := v.MapRange(); each.Next(); {
+				if !yield(each.Key()) || !yield(each.Value()) {
+					return
+				}
+			}
+		default: // A number, a text, or nothing.
+		}
+	}
 }
 
 // growth estimates what a function makes that is more than the sum of its arguments, in bytes, or how often it compares.

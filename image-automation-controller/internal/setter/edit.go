@@ -30,7 +30,29 @@ type position struct{ line, column int }
 // 1.1. All other bytes stay. Set fails, and nothing is to be written, if the content is not the one that the fields were
 // found in, or if reading the result again shows any difference but the wanted ones.
 func Set(content []byte, changes map[int]string, fields []Field) ([]byte, error) {
-	wanted := map[position]string{}
+	wanted, err := wishes(changes, fields)
+	if err != nil {
+		return nil, err
+	}
+	if len(wanted) == 0 {
+		return content, nil
+	}
+	result, err := rewrite(content, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("set %s: %w", fields[0].File, err)
+	}
+	return result, nil
+}
+
+// wish is what is to become of a field.
+type wish struct {
+	field Field
+	value string
+}
+
+// wishes returns what has to change, by position.
+func wishes(changes map[int]string, fields []Field) (map[position]wish, error) {
+	wanted := map[position]wish{}
 	for i, value := range changes {
 		if i < 0 || i >= len(fields) {
 			return nil, fmt.Errorf("set field %d: there are %d fields", i, len(fields))
@@ -43,38 +65,39 @@ func Set(content []byte, changes map[int]string, fields []Field) ([]byte, error)
 			return nil, fmt.Errorf("set %s: %w", f, err)
 		}
 		at := position{f.Line, f.Column}
-		if other, twice := wanted[at]; twice && other != value {
-			return nil, fmt.Errorf("set %s: two values are wanted for the same field: %q and %q", f, min(value, other), max(value, other))
+		if other, twice := wanted[at]; twice && other.value != value {
+			return nil, fmt.Errorf("set %s: two values are wanted for the same field: %q and %q", f, min(value, other.value), max(value, other.value))
 		}
-		wanted[at] = value
+		wanted[at] = wish{f, value}
 	}
-	if len(wanted) == 0 {
-		return content, nil
-	}
+	return wanted, nil
+}
+
+// rewrite returns the content with what is wanted, or an error if that would change anything else.
+func rewrite(content []byte, wanted map[position]wish) ([]byte, error) {
 	before, err := parse(content)
 	if err != nil {
-		return nil, fmt.Errorf("set %s: the file %w", fields[0].File, err)
+		return nil, fmt.Errorf("the file %w", err)
 	}
 	values := map[position]*yaml.Node{}
 	for _, node := range before {
 		scalars(node, values)
 	}
-	for i := range changes {
-		f := fields[i]
-		if n := values[position{f.Line, f.Column}]; n == nil || n.Value != f.Value {
-			return nil, fmt.Errorf("set %s: the file no longer holds %q there", f, f.Value)
+	for at, w := range wanted {
+		if n := values[at]; n == nil || n.Value != w.field.Value {
+			return nil, fmt.Errorf("line %d: the file no longer holds %q there", at.line, w.field.Value)
 		}
 	}
 	result, targets, err := replace(content, values, wanted)
 	if err != nil {
-		return nil, fmt.Errorf("set %s: %w", fields[0].File, err)
+		return nil, err
 	}
 	after, err := parse(result)
 	if err != nil {
-		return nil, fmt.Errorf("set %s: the result %w", fields[0].File, err)
+		return nil, fmt.Errorf("the result %w", err)
 	}
 	if err := compareAll(before, after, targets); err != nil {
-		return nil, fmt.Errorf("set %s: %w", fields[0].File, err)
+		return nil, err
 	}
 	return result, nil
 }
@@ -106,22 +129,23 @@ func scalars(n *yaml.Node, into map[position]*yaml.Node) {
 		for _, child := range n.Content {
 			scalars(child, into)
 		}
+	case yaml.AliasNode: // What it stands for is elsewhere.
 	}
 }
 
 // replace puts the wanted values into the content, and returns them by node.
-func replace(content []byte, values map[position]*yaml.Node, wanted map[position]string) ([]byte, map[*yaml.Node]string, error) {
+func replace(content []byte, values map[position]*yaml.Node, wanted map[position]wish) ([]byte, map[*yaml.Node]string, error) {
 	lines := lineStarts(content)
 	targets := map[*yaml.Node]string{}
 	edits := make([]edit, 0, len(wanted))
-	for at, value := range wanted {
+	for at, w := range wanted {
 		n := values[at]
 		start, end, err := span(content, lines, n)
 		if err != nil {
 			return nil, nil, fmt.Errorf("line %d: %w", at.line, err)
 		}
-		targets[n] = value
-		edits = append(edits, edit{start, end, encode(value, n.Style)})
+		targets[n] = w.value
+		edits = append(edits, edit{start, end, encode(w.value, n.Style)})
 	}
 	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
 	var result bytes.Buffer
@@ -190,15 +214,13 @@ func span(content []byte, lines []int, n *yaml.Node) (int, int, error) {
 	start = skipProperties(content, start)
 	text := content[start:]
 	length := 0
-	switch n.Style &^ yaml.TaggedStyle {
-	case yaml.DoubleQuotedStyle:
+	switch style := n.Style &^ yaml.TaggedStyle; {
+	case style == yaml.DoubleQuotedStyle:
 		length = len(doubleQuoted.Find(text))
-	case yaml.SingleQuotedStyle:
+	case style == yaml.SingleQuotedStyle:
 		length = len(singleQuoted.Find(text))
-	case 0:
-		if bytes.HasPrefix(text, []byte(n.Value)) {
-			length = len(n.Value)
-		}
+	case style == 0 && bytes.HasPrefix(text, []byte(n.Value)):
+		length = len(n.Value)
 	}
 	if length == 0 {
 		return 0, 0, errors.New("the value " + notInline)

@@ -138,10 +138,10 @@ func TestSetRefuses(t *testing.T) {
 		"no ASCII":          {map[int]string{0: "é"}, fields, `set f.yaml:1: the value "é" is not one line of printable ASCII`},
 		"nothing":           {map[int]string{0: ""}, fields, "set f.yaml:1: the value is empty"},
 		"no such field":     {map[int]string{2: "y"}, fields, "set field 2: there are 2 fields"},
-		"another content":   {map[int]string{0: "y"}, []Field{stale}, `set f.yaml:1: the file no longer holds "z" there`},
+		"another content":   {map[int]string{0: "y"}, []Field{stale}, `set f.yaml: line 1: the file no longer holds "z" there`},
 		"two values":        {map[int]string{0: "y", 1: "z"}, []Field{fields[0], fields[0]}, `set f.yaml:1: two values are wanted for the same field: "y" and "z"`},
 		"plain over lines":  {map[int]string{1: "y"}, fields, "set f.yaml: line 4: the value is spread over several lines; write it in one"},
-		"outside the lines": {map[int]string{0: "y"}, []Field{{File: "f.yaml", Line: 99, Value: "x"}}, `set f.yaml:99: the file no longer holds "x" there`},
+		"outside the lines": {map[int]string{0: "y"}, []Field{{File: "f.yaml", Line: 99, Value: "x"}}, `set f.yaml: line 99: the file no longer holds "x" there`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

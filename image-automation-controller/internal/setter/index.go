@@ -28,13 +28,25 @@ type Index struct {
 	files map[string]*list.Element
 }
 
-// file is what one content holds; paths are left out.
-type file struct {
-	hash     string
+// known is what one file or directory holds; the paths to it are left out.
+type known struct {
+	hash string
+	// fields and problems are those of a file.
 	fields   []Field
 	problems []Problem
-	size     int64
+	// below are those names of a directory behind which there are fields or problems.
+	below []place
+	size  int64
 }
+
+// place is a name in a directory.
+type place struct {
+	name, hash string
+	dir        bool
+}
+
+// relevant tells whether there is anything to report.
+func (k *known) relevant() bool { return len(k.fields)+len(k.problems)+len(k.below) > 0 }
 
 // NewIndex returns an index that remembers about maxBytes; what was not used for the longest time is forgotten first.
 func NewIndex(maxBytes int64) *Index {
@@ -51,22 +63,26 @@ func Below(dir, name string) string {
 // which they stand, and the files and markers that are left out. Files are those that Flux looks at: *.yaml, *.yml and Kustomization. Symlinks
 // and submodules are not followed. Dir may be a file. It is a git.ErrPath if there is no dir.
 func (x *Index) Fields(ctx context.Context, c *git.Commit, dir string) ([]Field, []Problem, error) {
-	s := search{index: x}
+	s := search{index: x, commit: c, memory: map[string]*known{}}
 	base := Below(dir, "")
-	if base == "" {
-		err := c.Walk(ctx, s.visit)
-		return s.fields, s.problems, err
+	top := c.Root()
+	if base != "" {
+		var err error
+		if top, err = c.File(base); err != nil {
+			return nil, nil, fmt.Errorf("look for markers below %s: %w", base, err)
+		}
 	}
-	top, err := c.File(base)
+	if top.Kind != git.Dir && !eligible(top) {
+		return nil, nil, nil
+	}
+	found, err := s.load(ctx, base, place{hash: top.Hash(), dir: top.Kind == git.Dir}, &top)
+	if err == nil {
+		err = s.report(ctx, base, found)
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for markers below %s: %w", base, err)
+		return nil, nil, fmt.Errorf("look for markers: %w", err)
 	}
-	if top.Kind != git.Dir {
-		err := s.visit(top)
-		return s.fields, s.problems, err
-	}
-	err = top.Walk(ctx, s.visit)
-	return s.fields, s.problems, err
+	return s.fields, s.problems, nil
 }
 
 // Read returns the content of a file of the commit, with the path from the root. It fails for what is not a plain file of
@@ -90,58 +106,149 @@ func Read(c *git.Commit, name string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// search is one pass over a commit.
+// The bounds of one search. A few kilobytes of trees that hold each other can name billions of files.
+const (
+	maxPath     = 4096
+	maxVisits   = 1 << 20
+	maxFields   = 50_000
+	maxProblems = 1000
+)
+
+// search is one pass over a commit: first over what changed since it was last seen, then over what there is to report.
 type search struct {
-	index    *Index
+	index  *Index
+	commit *git.Commit
+	// memory holds what was loaded, so that nothing is loaded twice even if the index has no room.
+	memory map[string]*known
+	visits int
+	loaded int
+
 	buffer   bytes.Buffer
 	fields   []Field
 	problems []Problem
 }
 
 // eligible tells whether Flux would look at a file of that name.
-func eligible(name string) bool {
-	extension := path.Ext(name)
-	return extension == ".yaml" || extension == ".yml" || path.Base(name) == "Kustomization"
+func eligible(e git.Entry) bool {
+	extension := path.Ext(e.Path)
+	return (e.Kind == git.File || e.Kind == git.Executable) &&
+		(extension == ".yaml" || extension == ".yml" || path.Base(e.Path) == "Kustomization")
 }
 
-func (s *search) visit(e git.Entry) error {
-	if (e.Kind != git.File && e.Kind != git.Executable) || !eligible(e.Path) {
-		return nil
+// visit counts a step.
+func (s *search) visit(ctx context.Context, name string) error {
+	if s.visits++; s.visits > maxVisits {
+		return fmt.Errorf("%w: the commit holds more than %d files and directories", git.ErrTooLarge, maxVisits)
 	}
-	hash := e.Hash()
-	found := s.index.get(hash)
-	if found == nil {
-		var err error
-		if found, err = s.read(e); err != nil {
-			return fmt.Errorf("look for markers in %s: %w", e.Path, err)
+	if len(name) > maxPath {
+		return fmt.Errorf("%w: the commit holds a path of more than %d bytes", git.ErrTooLarge, maxPath)
+	}
+	return ctx.Err()
+}
+
+// load returns what is at a place. The entry is looked up by name if it is nil and needed.
+func (s *search) load(ctx context.Context, name string, at place, e *git.Entry) (*known, error) {
+	if k := s.memory[at.hash]; k != nil {
+		return k, nil
+	}
+	k := s.index.get(at.hash)
+	if k == nil {
+		if e == nil {
+			found, err := s.commit.File(name)
+			if err != nil {
+				return nil, err
+			}
+			e = &found
 		}
-		found.hash = hash
-		s.index.put(found)
+		read := s.file
+		if at.dir {
+			read = s.directory
+		}
+		var err error
+		if k, err = read(ctx, *e); err != nil {
+			return nil, err
+		}
+		k.hash = at.hash
+		s.index.put(k)
 	}
-	for _, f := range found.fields {
-		f.File = e.Path
+	if s.loaded += len(k.fields); s.loaded > maxFields {
+		return nil, fmt.Errorf("%w: there are more than %d marked fields", git.ErrTooLarge, maxFields)
+	}
+	if at.dir || k.relevant() {
+		s.memory[at.hash] = k
+	}
+	return k, nil
+}
+
+// directory loads what is in a directory.
+func (s *search) directory(ctx context.Context, e git.Entry) (*known, error) {
+	entries, err := e.Entries()
+	if err != nil {
+		return nil, err
+	}
+	k := new(known)
+	for _, child := range entries {
+		if err := s.visit(ctx, child.Path); err != nil {
+			return nil, err
+		}
+		if child.Kind != git.Dir && !eligible(child) {
+			continue
+		}
+		at := place{path.Base(child.Path), child.Hash(), child.Kind == git.Dir}
+		found, err := s.load(ctx, child.Path, at, &child)
+		if err != nil {
+			return nil, err
+		}
+		if found.relevant() {
+			k.below = append(k.below, at)
+		}
+	}
+	return k, nil
+}
+
+// report collects fields and problems with their paths.
+func (s *search) report(ctx context.Context, name string, k *known) error {
+	for _, f := range k.fields {
+		f.File = name
 		s.fields = append(s.fields, f)
 	}
-	for _, p := range found.problems {
-		p.File = e.Path
-		s.problems = append(s.problems, p)
+	if len(s.fields) > maxFields {
+		return fmt.Errorf("%w: there are more than %d marked fields", git.ErrTooLarge, maxFields)
+	}
+	for _, p := range k.problems {
+		if p.File = name; len(s.problems) < maxProblems {
+			s.problems = append(s.problems, p)
+		}
+	}
+	for _, at := range k.below {
+		full := path.Join(name, at.name)
+		if err := s.visit(ctx, full); err != nil {
+			return err
+		}
+		found, err := s.load(ctx, full, at, nil)
+		if err != nil {
+			return err
+		}
+		if err := s.report(ctx, full, found); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// read looks for markers in the content of a file.
-func (s *search) read(e git.Entry) (*file, error) {
+// file looks for markers in the content of a file.
+func (s *search) file(_ context.Context, e git.Entry) (*known, error) {
 	size, r, err := e.Open()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", e.Path, err)
 	}
 	defer func() { _ = r.Close() }()
 	if size > MaxFile {
 		found, err := contains(r, []byte(Token))
 		if err != nil || !found {
-			return &file{}, err
+			return &known{}, err
 		}
-		return &file{problems: []Problem{{Reason: fmt.Sprintf("has markers and %d bytes; the limit is %d", size, MaxFile)}}}, nil
+		return &known{problems: []Problem{{Reason: fmt.Sprintf("has markers and %d bytes; the limit is %d", size, MaxFile)}}}, nil
 	}
 	s.buffer.Reset()
 	if _, err := s.buffer.ReadFrom(r); err != nil {
@@ -149,9 +256,9 @@ func (s *search) read(e git.Entry) (*file, error) {
 	}
 	fields, problems, err := Find("", s.buffer.Bytes())
 	if err != nil {
-		return &file{problems: []Problem{{Reason: err.Error()}}}, nil
+		return &known{problems: []Problem{{Reason: err.Error()}}}, nil
 	}
-	return &file{fields: fields, problems: problems}, nil
+	return &known{fields: fields, problems: problems}, nil
 }
 
 // contains looks for the token in a stream.
@@ -175,7 +282,7 @@ func contains(r io.Reader, token []byte) (bool, error) {
 }
 
 // get returns what is known of a content, or nil.
-func (x *Index) get(hash string) *file {
+func (x *Index) get(hash string) *known {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	element, ok := x.files[hash]
@@ -183,27 +290,27 @@ func (x *Index) get(hash string) *file {
 		return nil
 	}
 	x.order.MoveToFront(element)
-	known, _ := element.Value.(*file)
-	return known
+	k, _ := element.Value.(*known)
+	return k
 }
 
 // put remembers what a content holds.
-func (x *Index) put(f *file) {
-	f.size = f.weigh()
+func (x *Index) put(k *known) {
+	k.size = k.weigh()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if _, known := x.files[f.hash]; known {
+	if _, twice := x.files[k.hash]; twice {
 		return
 	}
-	x.files[f.hash] = x.order.PushFront(f)
-	x.size += f.size
+	x.files[k.hash] = x.order.PushFront(k)
+	x.size += k.size
 	for x.size > x.max {
 		oldest := x.order.Back()
 		if oldest == nil {
 			return
 		}
 		x.order.Remove(oldest)
-		if gone, ok := oldest.Value.(*file); ok {
+		if gone, ok := oldest.Value.(*known); ok {
 			delete(x.files, gone.hash)
 			x.size -= gone.size
 		}
@@ -211,14 +318,17 @@ func (x *Index) put(f *file) {
 }
 
 // weigh estimates the memory that remembering takes.
-func (f *file) weigh() int64 {
-	const entry, field, problem = 320, 264, 40
-	total := entry + field*len(f.fields) + problem*len(f.problems)
-	for _, v := range f.fields {
+func (k *known) weigh() int64 {
+	const entry, field, problem, name = 340, 264, 40, 80
+	total := entry + field*len(k.fields) + problem*len(k.problems) + name*len(k.below)
+	for _, at := range k.below {
+		total += len(at.name)
+	}
+	for _, v := range k.fields {
 		total += len(v.Object) + len(v.ID.APIVersion) + len(v.ID.Kind) + len(v.ID.Namespace) + len(v.ID.Name) +
 			len(v.Path) + len(v.Ref) + len(v.Value)
 	}
-	for _, p := range f.problems {
+	for _, p := range k.problems {
 		total += len(p.Reason)
 	}
 	return int64(total)

@@ -154,10 +154,10 @@ func TestIndexFields(t *testing.T) {
 
 func TestIndexForgets(t *testing.T) {
 	t.Parallel()
-	x := NewIndex(3 * (&file{}).weigh())
+	x := NewIndex(3 * (&known{}).weigh())
 	for i := range 10 {
-		x.put(&file{hash: fmt.Sprint(i)})
-		x.put(&file{hash: fmt.Sprint(i)})
+		x.put(&known{hash: fmt.Sprint(i)})
+		x.put(&known{hash: fmt.Sprint(i)})
 		if x.get("0") == nil {
 			t.Fatalf("what was used last is gone after %d more", i)
 		}
@@ -283,4 +283,40 @@ func TestIndexReadsDrafts(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// A few trees that hold each other name 2^30 files.
+func TestIndexBoundsTrees(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		content string
+		want    error
+	}{
+		"nothing to find":  {"a: x", nil},
+		"marked a billion": {"a: x" + m, git.ErrTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			run := func(input string, args ...string) string {
+				out, err := f.repo.GitInput(t.Context(), input, args...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.TrimSpace(out)
+			}
+			tree := run("100644 blob "+run(test.content, "hash-object", "-w", "--stdin")+"\ta.yaml\n", "mktree")
+			for range 30 {
+				tree = run("040000 tree "+tree+"\ta\n040000 tree "+tree+"\tb\n", "mktree")
+			}
+			run("", "update-ref", "refs/heads/main", run("", "-c", "user.name=a", "-c", "user.email=a@b", "commit-tree", "-m", "bomb", tree))
+			f.read(t, func(ctx context.Context, c *git.Commit) error {
+				fields, _, err := NewIndex(1<<20).Fields(ctx, c, "")
+				if !errors.Is(err, test.want) || len(fields) != 0 {
+					t.Errorf("got %d fields and error %v, want %v", len(fields), err, test.want)
+				}
+				return nil
+			})
+		})
+	}
 }

@@ -74,6 +74,7 @@ func (f *finder) visit(n *yaml.Node) {
 	case yaml.ScalarNode:
 		f.scalar(n)
 		return
+	case yaml.DocumentNode, yaml.AliasNode:
 	}
 	if marker(n) == "" {
 		return

@@ -13,13 +13,15 @@ import (
 
 const m = ` # {"$imagepolicy": "ns:app"}`
 
+type findTest struct {
+	content  string
+	want     []Field
+	problems []string
+}
+
 func TestFind(t *testing.T) {
-	deployment := "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: prod\nspec:\n  containers:\n  - image: app:v1" + m + "\n"
-	tests := map[string]struct {
-		content  string
-		want     []Field
-		problems []string
-	}{
+	const deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: prod\nspec:\n  containers:\n  - image: app:v1" + m + "\n"
+	testFind(t, map[string]findTest{
 		"a container": {
 			content: deployment,
 			want: []Field{{
@@ -64,6 +66,11 @@ func TestFind(t *testing.T) {
 			content: "a.b:\n  \"x y\": v" + m + "\n",
 			want:    []Field{{File: "f.yaml", Line: 2, Column: 10, Path: `["a.b"]["x y"]`, Ref: "ns:app", Part: imagev1.PartImage, Value: "v"}},
 		},
+	})
+}
+
+func TestFindLeavesOut(t *testing.T) {
+	testFind(t, map[string]findTest{
 		"no marker":                      {content: "a: [unparseable"},
 		"a comment that is another text": {content: "a: x # {\"$imagepolicy\": \"ns:app\"} see below\n", problems: []string{"f.yaml: has a marker that is not the comment of a scalar"}},
 		"another comment wins":           {content: "l:\n# {\"$imagepolicy\": \"ns:app\"}\n- x # why\n", problems: []string{"f.yaml: has a marker that is not the comment of a scalar"}},
@@ -79,7 +86,11 @@ func TestFind(t *testing.T) {
 		"a tag":     {content: "a: !!int 1" + m + "\n", problems: []string{"f.yaml:1: the marked value has a tag; a reference is text"}},
 		"no value":  {content: "a:" + m + "\n", problems: []string{"f.yaml:1: the marker is the comment of a key; it belongs behind the value, on its line"}},
 		"bad names": {content: "a: x # {\"$imagepolicy\": \"NS:app\"}\n", problems: []string{"f.yaml:1: the marker refers to nothing of the form <namespace>:<policy>[:tag|:name|:digest] or <namespace>:<automation>/<image>[:tag|:name|:digest]"}},
-	}
+	})
+}
+
+func testFind(t *testing.T, tests map[string]findTest) {
+	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			got, problems, err := Find("f.yaml", []byte(test.content))

@@ -72,6 +72,18 @@ func (f Field) Written(value string) string {
 	return value
 }
 
+// Setter returns what the marker of the field refers to, the part included, or the name of the image of a target.
+func (f Field) Setter() string {
+	name := f.Ref
+	if name == "" {
+		name = f.Image
+	}
+	if f.Part != imagev1.PartImage {
+		name += ":" + string(f.Part)
+	}
+	return name
+}
+
 // String names the field for messages: file:line.
 func (f Field) String() string { return fmt.Sprintf("%s:%d", f.File, f.Line) }
 

@@ -48,14 +48,17 @@ copy: *n
 empty:
 `
 
+type locateTest struct {
+	target  imagev1.Target
+	content string
+	want    Field
+	err     string
+}
+
+const fraud = "InferenceService/fraud"
+
 func TestLocate(t *testing.T) {
-	const fraud = "InferenceService/fraud"
-	tests := map[string]struct {
-		target  imagev1.Target
-		content string
-		want    Field
-		err     string
-	}{
+	testLocate(t, map[string]locateTest{
 		"storageUri": {
 			target: imagev1.Target{Image: "m", File: "f.yaml", Object: fraud, Path: "spec.predictor.model.storageUri"},
 			want:   Field{Line: 11, Column: 25, Path: "spec.predictor.model.storageUri", Part: imagev1.PartImage, Value: "oci://ghcr.io/org/fraud:1.0"},
@@ -84,6 +87,11 @@ func TestLocate(t *testing.T) {
 			target: imagev1.Target{Image: "m", File: "f.yaml", Object: "Pod/a", Path: "image"}, content: "kind: List\nitems:\n- {kind: Pod, metadata: {name: a}, image: x}\n",
 			want: Field{Line: 3, Column: 43, Path: "image", Part: imagev1.PartImage, Value: "x"},
 		},
+	})
+}
+
+func TestLocateRefuses(t *testing.T) {
+	testLocate(t, map[string]locateTest{
 		"an alias": {
 			target: imagev1.Target{File: "f.yaml", Object: fraud, Path: "spec.predictor.containers[1].image"},
 			err:    "f.yaml: spec.predictor.containers[1].image is an alias of &img: a change would show at other places too; point at the field that has the anchor",
@@ -118,7 +126,11 @@ func TestLocate(t *testing.T) {
 		"a file elsewhere":   {target: imagev1.Target{File: "a/../../f.yaml", Path: "a"}, err: `file: "a/../../f.yaml" must not leave update.path`},
 		"a path that is not": {target: imagev1.Target{File: "f.yaml", Path: "a..b"}, err: `path: "a..b" at character 3: a name is missing, or has to stand in quotes and brackets`},
 		"an odd object":      {target: imagev1.Target{File: "f.yaml", Path: "a", Object: "Pod"}, err: `object: "Pod" is not of the form <kind>/<name>`},
-	}
+	})
+}
+
+func testLocate(t *testing.T, tests map[string]locateTest) {
+	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if test.content == "" {
