@@ -135,7 +135,7 @@ func (r *Remote) push(ctx context.Context, p Push, limits Limits) error {
 	if len(p.Options) > 0 && !info.has("push-options") {
 		return failf(ErrPushOptions, "the server takes no push options: remove them, or allow them there (receive.advertisePushOptions)")
 	}
-	pack, err := packFor(updates)
+	pack, err := packFor(updates, !info.has("no-thin"))
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func pending(info *serverInfo, updates []Update) ([]Update, error) {
 
 // packFor returns the pack that goes with the updates; nil if there are only
 // deletions, which have none.
-func packFor(updates []Update) ([]byte, error) {
+func packFor(updates []Update, thin bool) ([]byte, error) {
 	var commits []*Commit
 	for _, u := range updates {
 		if !u.Delete {
@@ -209,7 +209,7 @@ func packFor(updates []Update) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return commits[0].objects.pack(list, true)
+	return commits[0].objects.pack(list, thin)
 }
 
 // send sends the request and reads the report. A server that reports nothing is

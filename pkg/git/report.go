@@ -96,48 +96,28 @@ func readReport(r io.Reader, multiplexed bool, updates []Update) (report, error)
 			return rep, noEOF(err)
 		case kind == packetFlush && len(open) == 0:
 			return rep, nil
-		case kind != packetData:
+		case kind != packetData || !rep.take(line, open):
 			return rep, errReport
 		}
-		verdict, rest, _ := strings.Cut(line, " ")
-		ref, reason, _ := strings.Cut(rest, " ")
-		switch {
-		case !open[ref] || verdict != "ok" && verdict != "ng" || verdict == "ok" && !rep.unpacked:
-			return rep, errReport
-		case verdict == "ng":
-			rep.refused[ref] = reason
-		}
-		delete(open, ref)
 	}
 }
 
-// reasons are the words of servers for why they refuse a push, with the class
-// and the text that they stand for. The first match counts.
-var reasons = [...]struct {
-	words string
-	class error
-	text  string
-}{
-	{"protected branch", ErrDeclined, "the branch is protected"},
-	{"pre-receive hook", ErrDeclined, "the server's pre-receive hook declined the push: the branch may be protected, or the commit against a rule"},
-	{"update hook", ErrDeclined, "the server's update hook declined the push"},
-	{"hook declined", ErrDeclined, "a hook of the server declined the push"},
-	{"rule violation", ErrDeclined, "the push is against a rule of the repository"},
-	{"repository rule", ErrDeclined, "the push is against a rule of the repository"},
-	{"delet", ErrDeclined, "the server does not let the branch be deleted"},
-	{"checked out", ErrDeclined, "the branch is checked out in the server's repository, which has a worktree"},
-	{"not allowed", ErrDeclined, "the server does not let these credentials push to the branch"},
-	{"prohibited", ErrDeclined, "the server does not let these credentials push to the branch"},
-	{"permission", ErrDeclined, "the server does not let these credentials push to the branch"},
-	{"denied", ErrDeclined, "the server does not let these credentials push to the branch"},
-	{"fetch first", ErrNonFastForward, movedText},
-	{"stale info", ErrNonFastForward, movedText},
-	{"incorrect old value", ErrNonFastForward, movedText},
-	{"already exists", ErrNonFastForward, movedText},
-	{"cannot lock", ErrNonFastForward, movedText},
-	{"failed to lock", ErrNonFastForward, movedText},
-	{"failed to update", ErrNonFastForward, movedText},
-	{"non-fast-forward", ErrDeclined, "the server takes only updates that are fast-forward"},
+// take reads the verdict about one of the open references, and closes it.
+func (rep *report) take(line string, open map[string]bool) bool {
+	verdict, rest, _ := strings.Cut(line, " ")
+	ref, reason, _ := strings.Cut(rest, " ")
+	if !open[ref] {
+		return false
+	}
+	delete(open, ref)
+	switch verdict {
+	case "ok":
+		return rep.unpacked
+	case "ng":
+		rep.refused[ref] = reason
+		return true
+	}
+	return false
 }
 
 const movedText = "somebody else changed the branch meanwhile"
@@ -165,10 +145,38 @@ func (rep report) failure(updates []Update) error {
 	return first
 }
 
+// explain turns the words of a server for why it refuses a reference into a class
+// and a text of ours. The first match counts.
 func explain(ref, reason string) error {
-	for _, known := range reasons {
-		if strings.Contains(reason, known.words) {
-			return failf(known.class, "the server refused '%s': %s", ref, known.text)
+	known := [...]struct {
+		words string
+		class error
+		text  string
+	}{
+		{"protected branch", ErrDeclined, "the branch is protected"},
+		{"pre-receive hook", ErrDeclined, "the server's pre-receive hook declined the push: the branch may be protected, or the commit against a rule"},
+		{"update hook", ErrDeclined, "the server's update hook declined the push"},
+		{"hook declined", ErrDeclined, "a hook of the server declined the push"},
+		{"rule violation", ErrDeclined, "the push is against a rule of the repository"},
+		{"repository rule", ErrDeclined, "the push is against a rule of the repository"},
+		{"delet", ErrDeclined, "the server does not let the branch be deleted"},
+		{"checked out", ErrDeclined, "the branch is checked out in the server's repository, which has a worktree"},
+		{"not allowed", ErrDeclined, "the server does not let these credentials push to the branch"},
+		{"prohibited", ErrDeclined, "the server does not let these credentials push to the branch"},
+		{"permission", ErrDeclined, "the server does not let these credentials push to the branch"},
+		{"denied", ErrDeclined, "the server does not let these credentials push to the branch"},
+		{"fetch first", ErrNonFastForward, movedText},
+		{"stale info", ErrNonFastForward, movedText},
+		{"incorrect old value", ErrNonFastForward, movedText},
+		{"already exists", ErrNonFastForward, movedText},
+		{"cannot lock", ErrNonFastForward, movedText},
+		{"failed to lock", ErrNonFastForward, movedText},
+		{"failed to update", ErrNonFastForward, movedText},
+		{"non-fast-forward", ErrDeclined, "the server takes only updates that are fast-forward"},
+	}
+	for i := range known {
+		if strings.Contains(reason, known[i].words) {
+			return failf(known[i].class, "the server refused '%s': %s", ref, known[i].text)
 		}
 	}
 	return failf(ErrDeclined, "the server refused '%s', for a reason of its own", ref)

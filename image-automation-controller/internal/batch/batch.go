@@ -155,7 +155,7 @@ func (b *Batcher) Start(ctx context.Context) error {
 	b.mu.Lock()
 	b.ctx = ctx
 	for _, q := range b.queues {
-		b.begin(q)
+		b.begin(q) //nolint:contextcheck // It takes the one that was just set.
 	}
 	b.mu.Unlock()
 	<-ctx.Done()

@@ -94,7 +94,12 @@ func owner(i int) types.NamespacedName {
 
 func (w *world) git(args ...string) string {
 	w.t.Helper()
-	out, err := w.repo.Git(w.t.Context(), args...)
+	return w.gitWith(w.t.Context(), args...)
+}
+
+func (w *world) gitWith(ctx context.Context, args ...string) string {
+	w.t.Helper()
+	out, err := w.repo.Git(ctx, args...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -103,7 +108,12 @@ func (w *world) git(args ...string) string {
 
 func (w *world) commit(branch string, files map[string]string) string {
 	w.t.Helper()
-	hash, err := w.repo.Commit(w.t.Context(), testkit.GitCommit{Branch: branch, Author: "Person <p@example.com>", Files: testkit.Files(files)})
+	return w.commitWith(w.t.Context(), branch, files)
+}
+
+func (w *world) commitWith(ctx context.Context, branch string, files map[string]string) string {
+	w.t.Helper()
+	hash, err := w.repo.Commit(ctx, testkit.GitCommit{Branch: branch, Author: "Person <p@example.com>", Files: testkit.Files(files)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -248,7 +258,7 @@ func TestOnePlanFails(t *testing.T) {
 	bad := w.bump(1, "")
 	bad.Plan = func(context.Context, Tip) (*git.Draft, error) { return nil, failure }
 	worse := w.bump(2, "")
-	worse.Plan = func(context.Context, Tip) (*git.Draft, error) { var m map[string]int; m["x"] = 1; return nil, nil }
+	worse.Plan = func(context.Context, Tip) (*git.Draft, error) { return nothing().Draft, nil }
 	hangs := w.bump(3, "")
 	hangs.Timeout = 200 * time.Millisecond
 	hangs.Plan = func(ctx context.Context, _ Tip) (*git.Draft, error) { <-ctx.Done(); return nil, ctx.Err() }
@@ -277,6 +287,9 @@ func TestOnePlanFails(t *testing.T) {
 	}
 	w.clean()
 }
+
+// nothing returns a nil pointer, for a plan that has a bug.
+func nothing() *struct{ Draft *git.Draft } { return nil }
 
 // badCommit is a hook that declines pushes with one author's commit.
 const badCommit = `while read old new ref; do
@@ -321,7 +334,7 @@ func TestSomebodyElsePushesMeanwhile(t *testing.T) {
 	j := w.bump(0, "v1")
 	plan := j.Plan
 	j.Plan = func(ctx context.Context, tip Tip) (*git.Draft, error) {
-		once.Do(func() { w.commit("main", map[string]string{"x": "1", file(1): "v1"}) })
+		once.Do(func() { w.commitWith(ctx, "main", map[string]string{"x": "1", file(1): "v1"}) })
 		return plan(ctx, tip)
 	}
 	// The second round meets somebody who rewrites the branch.
@@ -331,8 +344,8 @@ func TestSomebodyElsePushesMeanwhile(t *testing.T) {
 	k.Plan = func(ctx context.Context, tip Tip) (*git.Draft, error) {
 		if rounds++; rounds == 2 {
 			again.Do(func() {
-				w.git("update-ref", "refs/heads/main", "main^")
-				w.commit("main", map[string]string{"y": "1"})
+				w.gitWith(ctx, "update-ref", "refs/heads/main", "main^")
+				w.commitWith(ctx, "main", map[string]string{"y": "1"})
 			})
 		}
 		return second(ctx, tip)
@@ -400,7 +413,7 @@ func TestBranchIsGone(t *testing.T) {
 	j := w.bump(1, "v1")
 	plan := j.Plan
 	j.Plan = func(ctx context.Context, tip Tip) (*git.Draft, error) {
-		w.git("update-ref", "-d", "refs/heads/main")
+		w.gitWith(ctx, "update-ref", "-d", "refs/heads/main")
 		return plan(ctx, tip)
 	}
 	if o := w.one(j); !errors.Is(o.Err, git.ErrReference) {

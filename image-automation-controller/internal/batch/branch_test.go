@@ -95,7 +95,7 @@ func TestLease(t *testing.T) {
 	// Who pushes while the plan is made is asked about too.
 	w.git("update-ref", "refs/heads/images", "images^")
 	j.Plan = func(ctx context.Context, tip Tip) (*git.Draft, error) {
-		theirs = w.commit("images", map[string]string{"x": "2"})
+		theirs = w.commitWith(ctx, "images", map[string]string{"x": "2"})
 		return bump(0, "v3")(ctx, tip)
 	}
 	if o := w.one(j); !errors.Is(o.Err, foreign) || w.git("rev-parse", "images") != theirs {

@@ -196,7 +196,7 @@ func (r *run) write(ctx context.Context, p *place, c *git.Commit, tasks []*task)
 func (r *run) plan(ctx context.Context, t *task, tip Tip) (next *git.Commit, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.job.Timeout)
 	defer cancel()
-	stop := context.AfterFunc(t.wanted, cancel)
+	stop := context.AfterFunc(t.wanted, cancel) //nolint:contextcheck // The plan ends with the first of the two.
 	defer stop()
 	defer func() {
 		// One automation must not take the others down.

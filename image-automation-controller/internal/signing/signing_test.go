@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/dsa"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -340,11 +339,11 @@ func TestKeysThatDoNotDo(t *testing.T) {
 	}
 }
 
-// TestOldKinds: DSA has had its time.
-func TestOldKinds(t *testing.T) {
+// TestOtherKinds: what is no private key of a supported kind.
+func TestOtherKinds(t *testing.T) {
 	t.Parallel()
 	fail := func(key, format string, _ ...any) error { return &keyError{key + " " + format} }
-	for _, key := range []any{new(dsa.PrivateKey), "x", nil} {
+	for _, key := range []any{edKey(t).Public(), "x", nil} {
 		if err := checkSSH(key, fail); !errors.Is(err, ErrKey) {
 			t.Errorf("%T: error %v", key, err)
 		}
