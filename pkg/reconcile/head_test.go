@@ -83,7 +83,9 @@ func TestHead(t *testing.T) {
 	if diff := cmp.Diff([]string{finalizer}, obj.Finalizers); diff != "" || !conditions.IsReady(obj) {
 		t.Errorf("after a failure: %s, %+v", diff, obj.Status)
 	}
-	l.edit(func(g *sourcev1.GitRepository) { g.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"} })
+	l.edit(func(g *sourcev1.GitRepository) {
+		g.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"}
+	})
 	l.fail = nil
 	if err := l.reconcile(); err != nil || !l.requested || l.object().Status.LastHandledReconcileAt != "now" {
 		t.Errorf("requested: %v, %+v", err, l)

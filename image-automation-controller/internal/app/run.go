@@ -4,7 +4,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,7 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
 	"github.com/weir-gitops/weir/pkg/app"
+	"github.com/weir-gitops/weir/pkg/dial"
 )
 
 const name = "image-automation-controller"
@@ -43,5 +51,42 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	if err := setup(ctx, a, o); err != nil {
+		return err
+	}
 	return a.Run(ctx)
+}
+
+// shared is what controllers of several kinds use.
+type shared struct {
+	dialer   *dial.Dialer
+	registry *registry.Client
+	scanner  *scan.Scanner
+}
+
+// setup puts the controllers together.
+func setup(ctx context.Context, a *app.App, o *Options) error {
+	parts := &shared{dialer: dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)})}
+	parts.registry = registry.NewClient(registry.Options{Dialer: parts.dialer})
+	parts.scanner = scan.New(scan.Options{
+		Client: parts.registry, Dir: filepath.Join(o.StoragePath, "tags"), Log: a.Log.WithName("scan"),
+		MinRetry: o.RateLimiter.MinRetryDelay, MaxRetry: o.RateLimiter.MaxRetryDelay,
+	})
+	if err := a.Manager.Add(parts.scanner); err != nil {
+		return fmt.Errorf("add the scanner of registries: %w", err)
+	}
+	if err := setupImageRepository(a, o, parts); err != nil {
+		return err
+	}
+	return setupImagePolicy(ctx, a, o, parts)
+}
+
+// apiServers are the addresses that the API server is known by: the one in
+// use, and the one that every pod is told.
+func apiServers(a *app.App) []string {
+	hosts := []string{a.Config.Host}
+	if host := os.Getenv("KUBERNETES_SERVICE_HOST"); host != "" {
+		hosts = append(hosts, net.JoinHostPort(host, cmp.Or(os.Getenv("KUBERNETES_SERVICE_PORT"), "443")))
+	}
+	return hosts
 }

@@ -112,6 +112,8 @@ type entry struct {
 	notBefore time.Time
 	// pending says that a scan is queued, waits for notBefore or is under way.
 	pending bool
+	// delayed queues the scan at notBefore.
+	delayed *time.Timer
 	loaded  bool // the disk was asked
 	onDisk  bool
 	used    time.Time
@@ -288,12 +290,28 @@ func (s *Scanner) schedule(e *entry) {
 		s.wakeUp()
 		return
 	}
-	time.AfterFunc(delay, func() {
+	e.delayed = time.AfterFunc(delay, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.queue.push(e)
 		s.wakeUp()
 	})
+}
+
+// Hurry has the next scan of a key wait no longer because of a failure, unless
+// the registry asked to be left alone. It is for people who ask again.
+func (s *Scanner) Hurry(key Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key.id()]
+	if e == nil || registry.RetryAfter(e.err) > 0 {
+		return
+	}
+	e.notBefore = time.Time{}
+	if e.delayed != nil && e.delayed.Stop() {
+		s.queue.push(e)
+		s.wakeUp()
+	}
 }
 
 // dispatch begins as many scans as there may be.

@@ -1,0 +1,270 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package imagepolicy_test
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"github.com/fluxcd/pkg/apis/acl"
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+func TestTheHighestTagIsPicked(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.registry.SetTags(repo, []string{"1.0.0", "1.2.0", "nightly", "1.10.0"})
+	s.start()
+	s.create()
+	p := s.awaitFailure("DependencyNotReady", `failed to get the referred ImageRepository: referenced ImageRepository does not exist: ImageRepository.image.toolkit.fluxcd.io "models" not found`)
+	checkStatus(t, p, status.InProgressStatus)
+
+	s.repository(s.ns)
+	p = s.awaitLatest("1.10.0")
+	image := s.registry.Host + "/" + repo
+	checkConditions(t, p, map[string]string{"Ready": "True Succeeded Latest image tag for " + image + " resolved to 1.10.0"})
+	checkStatus(t, p, status.CurrentStatus)
+	if diff := cmp.Diff([]string{imagev1.Finalizer}, p.Finalizers); diff != "" || p.Status.ObservedPreviousRef != nil {
+		t.Errorf("%s, %+v", diff, p.Status)
+	}
+
+	// Tags that change nothing wake it, and write nothing.
+	s.registry.SetTags(repo, []string{"1.0.0", "1.10.0", "weekly"})
+	s.rescan()
+	s.registry.SetTags(repo, []string{"1.10.0", "2.0.0"})
+	s.rescan()
+	p = s.awaitLatest("2.0.0")
+	checkConditions(t, p, map[string]string{"Ready": "True Succeeded Latest image tag for " + image + " resolved to 2.0.0 (previously " + image + ":1.10.0)"})
+	s.eventually("both events", func() bool { return len(s.events("Succeeded")) == 2 })
+
+	// A change of the spec counts at once.
+	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = "<2.0.0" })
+	s.awaitLatest("1.10.0")
+	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Suspend = true })
+	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = ">=2.0.0" })
+	if p = s.request(); p.Status.LatestRef.Tag != "1.10.0" {
+		t.Errorf("suspended, and yet: %+v", p.Status)
+	}
+	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Suspend = false })
+	s.awaitLatest("2.0.0")
+}
+
+func TestNothingToPick(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		tags            []string
+		change          func(*imagev1.ImagePolicy)
+		reason, message string
+		stalled         bool
+	}{
+		"no tags":          {[]string{"x.sig"}, nil, "DependencyNotReady", "no tags in database", false},
+		"nothing in range": {[]string{"0.1.0"}, nil, "Failure", "unable to determine latest version from provided list", false},
+		"nothing matches":  {[]string{"1.0.0"}, func(p *imagev1.ImagePolicy) { p.Spec.FilterTags = &imagev1.TagFilter{Pattern: "^v"} }, "Failure", "version list argument cannot be empty", false},
+		"unusable range":   {[]string{"1.0.0"}, func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = "x y" }, "InvalidPolicy", "invalid policy: ", true},
+		"unusable pattern": {[]string{"1.0.0"}, func(p *imagev1.ImagePolicy) { p.Spec.FilterTags = &imagev1.TagFilter{Pattern: "("} }, "InvalidPolicy", "failed to filter tags: ", true},
+		"no policy":        {[]string{"1.0.0"}, func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer = nil }, "InvalidPolicy", "invalid policy: ", true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSuite(t)
+			s.registry.SetTags(repo, []string{"1.0.0"})
+			s.repository(s.ns)
+			s.create()
+			s.start()
+			s.awaitLatest("1.0.0")
+			if tc.change != nil {
+				s.edit(tc.change)
+			}
+			s.registry.SetTags(repo, tc.tags)
+			s.rescan()
+			p := s.awaitFailure(tc.reason, tc.message)
+			want := status.InProgressStatus
+			if tc.stalled {
+				want = status.FailedStatus
+			}
+			checkStatus(t, p, want)
+			if p.Status.LatestRef != nil || p.Status.ObservedPreviousRef != nil {
+				t.Errorf("status %+v", p.Status)
+			}
+			s.edit(func(p *imagev1.ImagePolicy) {
+				p.Spec.Policy.SemVer, p.Spec.FilterTags = &imagev1.SemVerPolicy{Range: "1.x"}, nil
+			})
+			s.registry.SetTags(repo, []string{"1.0.0"})
+			s.rescan()
+			s.awaitLatest("1.0.0")
+		})
+	}
+}
+
+func push(t *testing.T, s *suite, tag, content string) string {
+	t.Helper()
+	digest, err := s.registry.Push(repo, tag, testkit.RegistryImage{Content: content})
+	s.must(err)
+	return digest
+}
+
+func TestDigests(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	first := push(t, s, "1.0.0", "first")
+	s.repository(s.ns)
+	s.start()
+	s.create(func(p *imagev1.ImagePolicy) { p.Spec.DigestReflectionPolicy = imagev1.ReflectIfNotPresent })
+	p := s.awaitLatest("1.0.0@" + first)
+	if got, want := conditions.GetMessage(p, fluxmeta.ReadyCondition), "resolved to 1.0.0 with digest "+first; got[len(got)-len(want):] != want {
+		t.Errorf("message %q", got)
+	}
+	second := push(t, s, "1.0.0", "second")
+	if p = s.request(); p.Status.LatestRef.Digest != first {
+		t.Errorf("latest %s", p.Status.LatestRef)
+	}
+	s.edit(func(p *imagev1.ImagePolicy) {
+		p.Spec.DigestReflectionPolicy, p.Spec.Interval = imagev1.ReflectAlways, &metav1.Duration{Duration: 50 * time.Millisecond}
+	})
+	p = s.awaitLatest("1.0.0@" + second)
+	if p.Status.ObservedPreviousRef == nil || p.Status.ObservedPreviousRef.Digest != first {
+		t.Errorf("previous %s", p.Status.ObservedPreviousRef)
+	}
+	// It is looked at again and again, which writes nothing.
+	heads := s.registry.Requests("/manifests/1.0.0")
+	s.eventually("ten more looks", func() bool { return s.registry.Requests("/manifests/1.0.0") >= heads+10 })
+	if after := s.get(); after.ResourceVersion != p.ResourceVersion {
+		t.Errorf("written: %s", cmp.Diff(p.Status, after.Status))
+	}
+	third := push(t, s, "1.0.0", "third")
+	s.awaitLatest("1.0.0@" + third)
+
+	// What was picked stays whole while the registry is away.
+	var broken atomic.Bool
+	broken.Store(true)
+	s.registry.Inject(func(*http.Request) testkit.RegistryFault {
+		if broken.Load() {
+			return testkit.RegistryFault{Code: 500}
+		}
+		return testkit.RegistryFault{}
+	})
+	p = s.awaitFailure("ReadOperationFailed", "failed fetching digest of "+s.registry.Host+"/"+repo+":1.0.0: ")
+	checkStatus(t, p, status.InProgressStatus)
+	heads = s.registry.Requests("/manifests/1.0.0")
+	s.eventually("two more tries", func() bool { return s.registry.Requests("/manifests/1.0.0") >= heads+2 })
+	if after := s.get(); after.ResourceVersion != p.ResourceVersion || after.Status.LatestRef.Digest != third {
+		t.Errorf("written: %s", cmp.Diff(p.Status, after.Status))
+	}
+	broken.Store(false)
+	s.awaitLatest("1.0.0@" + third)
+	s.edit(func(p *imagev1.ImagePolicy) {
+		p.Spec.DigestReflectionPolicy, p.Spec.Interval = imagev1.ReflectNever, nil
+	})
+	s.awaitLatest("1.0.0")
+}
+
+func TestOtherNamespaces(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.registry.SetTags(repo, []string{"1.0.0"})
+	s.everywhere()
+	other := s.ns + "-images"
+	s.must(kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"suite": s.ns}}}))
+	label := func(obj metav1.Object) { obj.SetLabels(map[string]string{"suite": s.ns}) }
+	s.repository(other, func(r *imagev1.ImageRepository) { label(r) })
+	s.create(func(p *imagev1.ImagePolicy) {
+		label(p)
+		p.Spec.ImageRepositoryRef.Namespace = other
+	})
+	s.start()
+	p := s.awaitFailure("AccessDenied", "access denied: '"+other+"/models' can't be accessed due to missing ACL labels on 'accessFrom'")
+	checkStatus(t, p, status.InProgressStatus)
+
+	r := &imagev1.ImageRepository{}
+	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: other, Name: "models"}, r))
+	r.Spec.AccessFrom = &acl.AccessFrom{NamespaceSelectors: []acl.NamespaceSelector{{MatchLabels: map[string]string{"team": "ml"}}}}
+	s.must(kube.Update(t.Context(), r))
+	s.awaitFailure("AccessDenied", "due to ACL labels mismatch on namespace '"+s.ns+"'")
+
+	ns := &corev1.Namespace{}
+	s.must(kube.Get(t.Context(), client.ObjectKey{Name: s.ns}, ns))
+	ns.Labels["team"] = "ml"
+	s.must(kube.Update(t.Context(), ns))
+	s.awaitLatest("1.0.0")
+
+	s.stop()
+	s.start("--no-cross-namespace-refs")
+	p = s.awaitFailure("AccessDenied", "cannot access 'ImageRepository/"+other+"/models', cross-namespace references have been blocked")
+	if p.Status.LatestRef != nil {
+		t.Errorf("latest %s", p.Status.LatestRef)
+	}
+}
+
+func TestAnotherImage(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.registry.SetTags(repo, []string{"1.0.0"})
+	s.registry.SetTags("team/others", []string{"3.0.0"})
+	s.repository(s.ns)
+	s.create()
+	s.start()
+	s.awaitLatest("1.0.0")
+	s.editRepository(func(r *imagev1.ImageRepository) { r.Spec.Image = s.registry.Host + "/team/others" })
+	s.await("follows", func(p *imagev1.ImagePolicy) bool {
+		return conditions.IsReady(p) && p.Status.LatestRef.String() == s.registry.Host+"/team/others:3.0.0"
+	})
+	s.editRepository(func(r *imagev1.ImageRepository) { r.Spec.Image = "team/others:3" })
+	p := s.awaitFailure("ImageURLInvalid", "spec.image value should not contain a tag")
+	checkStatus(t, p, status.FailedStatus)
+}
+
+// A restart with an empty disk reads the tags again and keeps what was picked.
+func TestLostTagsAreReadAgain(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.registry.SetTags(repo, []string{"1.0.0"})
+	s.repository(s.ns)
+	s.create()
+	s.start()
+	s.awaitLatest("1.0.0")
+	s.stop()
+	s.registry.SetTags(repo, []string{"1.0.0", "2.0.0"})
+	s.start("--storage-path=" + t.TempDir())
+	s.awaitLatest("2.0.0")
+	if got := s.registry.Requests("/tags/list"); got != 2 {
+		t.Errorf("%d scans, want 2", got)
+	}
+}
+
+func TestDeletion(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.registry.SetTags(repo, []string{"1.0.0"})
+	s.repository(s.ns)
+	s.create()
+	s.create(func(p *imagev1.ImagePolicy) { p.Name, p.Finalizers = "other", []string{"example.com/other"} })
+	other := &imagev1.ImagePolicy{}
+	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+	s.must(kube.Delete(t.Context(), other))
+	s.start()
+	s.must(kube.Delete(t.Context(), s.awaitLatest("1.0.0")))
+	s.eventually("the object is gone", func() bool {
+		err := kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "latest"}, &imagev1.ImagePolicy{})
+		return apierrors.IsNotFound(err)
+	})
+	s.must(kube.Get(t.Context(), client.ObjectKeyFromObject(other), other))
+	if diff := cmp.Diff([]string{"example.com/other"}, other.Finalizers); diff != "" {
+		t.Error(diff)
+	}
+	other.Finalizers = nil
+	s.must(kube.Update(t.Context(), other))
+}
