@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 )
@@ -194,6 +195,14 @@ func FuzzSet(f *testing.F) {
 		if err != nil {
 			return
 		}
+		removed, added := difference(content, string(result))
+		if forms := encode(fields[i].Written(value), 0) + encode(fields[i].Written(value), yaml.SingleQuotedStyle) +
+			encode(fields[i].Written(value), yaml.DoubleQuotedStyle); !strings.Contains(forms, added) {
+			t.Errorf("%q became %q: %q is not of the value", content, result, added)
+		}
+		if !strings.ContainsAny(removed, "\"'\\\r\n\u0085\u2028\u2029") && !strings.Contains(fields[i].Value, removed) {
+			t.Errorf("%q became %q: %q was not of the value", content, result, removed)
+		}
 		after, _, err := Find("f.yaml", result)
 		if err != nil || len(after) != len(fields) {
 			t.Fatalf("%q became %q with the fields %v (%v)", content, result, after, err)
@@ -208,4 +217,15 @@ func FuzzSet(f *testing.F) {
 			}
 		}
 	})
+}
+
+// difference returns what is between the common beginning and the common end of two texts.
+func difference(a, b string) (string, string) {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return a, b
 }

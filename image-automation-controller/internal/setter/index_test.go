@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -319,4 +320,38 @@ func TestIndexBoundsTrees(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Many automations search at a time, in an index that forgets all the while.
+func TestIndexConcurrently(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	files := map[string]string{}
+	for i := range 60 {
+		files[fmt.Sprintf("%d/%d.yaml", i%7, i)] = fmt.Sprintf("a: app:v%d%s", i, m)
+	}
+	f.commit(t, testkit.Files(files))
+	index := NewIndex(20 * (&known{}).weigh())
+	target, err := f.store.Resolve(t.Context(), f.remote, git.Reference{Branch: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 10 {
+				err := f.store.Read(t.Context(), f.remote, target, func(c *git.Commit) error {
+					fields, problems, err := index.Fields(t.Context(), c, "")
+					if len(fields) != len(files) || len(problems) != 0 {
+						t.Errorf("%d fields and %d problems", len(fields), len(problems))
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
