@@ -37,6 +37,9 @@ var (
 	ErrNonFastForward = errors.New("non-fast-forward")
 	// ErrDeclined: a hook, or a rule for the branch, does not let a push pass.
 	ErrDeclined = errors.New("push declined")
+	// ErrProtected is an ErrDeclined that has nothing to do with what was pushed:
+	// the branch, or these credentials, take no such push.
+	ErrProtected = errors.New("branch protected")
 	// ErrPushOptions: the server takes no push options.
 	ErrPushOptions = errors.New("push options not supported")
 
@@ -53,7 +56,9 @@ type classed struct {
 func (e *classed) Error() string { return e.text }
 
 // Is lets errors.Is find the class.
-func (e *classed) Is(target error) bool { return target == e.class }
+func (e *classed) Is(target error) bool {
+	return target == e.class || target == ErrDeclined && e.class == ErrProtected
+}
 
 // Unwrap returns the cause, if any.
 func (e *classed) Unwrap() error { return e.cause }

@@ -192,3 +192,42 @@ func TestHistoryEnds(t *testing.T) {
 		t.Error("a truncated transfer passed")
 	}
 }
+
+// TestStoreStaysSmall: pushes, commits of others and walks for a long time, in
+// one store and with processes that start anew.
+func TestStoreStaysSmall(t *testing.T) {
+	t.Parallel()
+	server, repo := newServer(t)
+	chain(t, repo, 0, 40)
+	store, remote := newStore(t, 1<<30, Limits{}), mustRemote(t, server.URL+"/repo.git", nil)
+	for i := range maxPacks + 20 {
+		if _, err := change(t.Context(), store, remote, map[string]string{"a.yaml": fmt.Sprint(i)}); err != nil {
+			t.Fatal(i, err)
+		}
+		if i%12 == 5 {
+			chain(t, repo, 1000+10*i, 3)
+		}
+		if i%20 == 7 {
+			again, err := NewStore(store.root, 1<<30, Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			store = again
+			got, err := log(t.Context(), store, remote, 500, 10+2*i)
+			if err != nil {
+				t.Fatal(i, err)
+			}
+			if diff := cmp.Diff(revList(t, repo, 10+2*i), got); diff != "" {
+				t.Fatal(i, diff)
+			}
+		}
+	}
+	packs, err := store.acquire(remote.key).packs()
+	if err != nil || len(packs) > maxPacks {
+		t.Errorf("%d packs, error %v", len(packs), err)
+	}
+	if n := server.Stats().Fetches; n > 25 {
+		t.Errorf("%d fetches", n)
+	}
+	fsck(t, repo)
+}

@@ -57,8 +57,9 @@ func (u Update) target() string {
 // where the references are at their new commits already, and finds out by itself
 // what became of a push whose answer was lost. Afterwards the store has the
 // commits. Errors are an ErrNonFastForward where a reference is not at Old,
-// ErrDeclined where a hook or a rule of the server is against it, ErrPushOptions
-// where the server takes none, or ErrAuthentication and ErrNotFound.
+// ErrDeclined where a hook or a rule of the server is against it, ErrProtected
+// where that is so whatever is pushed, ErrPushOptions where the server takes
+// none, or ErrAuthentication and ErrNotFound.
 func (s *Store) Push(ctx context.Context, remote *Remote, p Push) error {
 	if err := p.check(); err != nil {
 		return err
@@ -187,7 +188,7 @@ func pending(info *serverInfo, updates []Update) ([]Update, error) {
 			return nil, failf(ErrNonFastForward, "'%s': %s", u.Ref, movedText)
 		}
 		if u.Delete && !info.has("delete-refs") {
-			return nil, failf(ErrDeclined, "the server does not let '%s' be deleted", u.Ref)
+			return nil, failf(ErrProtected, "the server does not let '%s' be deleted", u.Ref)
 		}
 	}
 	return todo, nil
@@ -295,6 +296,9 @@ func (r *Remote) refs(ctx context.Context, names []string) (map[string]string, e
 
 // keep stores what was pushed. The caller reads the repository.
 func (r *repo) keep(ctx context.Context, p Push, limits Limits) error {
+	if packs, err := r.packs(); err != nil || len(packs) >= maxPacks {
+		return err // The next fetch starts over, and so has to be one.
+	}
 	for _, u := range p.Updates {
 		if u.Delete || u.New.objects.drafts[plumbing.NewHash(u.New.Hash)] == nil {
 			continue

@@ -153,18 +153,18 @@ func explain(ref, reason string) error {
 		class error
 		text  string
 	}{
-		{"protected branch", ErrDeclined, "the branch is protected"},
+		{"protected branch", ErrProtected, "the branch is protected"},
 		{"pre-receive hook", ErrDeclined, "the server's pre-receive hook declined the push: the branch may be protected, or the commit against a rule"},
 		{"update hook", ErrDeclined, "the server's update hook declined the push"},
 		{"hook declined", ErrDeclined, "a hook of the server declined the push"},
 		{"rule violation", ErrDeclined, "the push is against a rule of the repository"},
 		{"repository rule", ErrDeclined, "the push is against a rule of the repository"},
-		{"delet", ErrDeclined, "the server does not let the branch be deleted"},
-		{"checked out", ErrDeclined, "the branch is checked out in the server's repository, which has a worktree"},
-		{"not allowed", ErrDeclined, "the server does not let these credentials push to the branch"},
-		{"prohibited", ErrDeclined, "the server does not let these credentials push to the branch"},
-		{"permission", ErrDeclined, "the server does not let these credentials push to the branch"},
-		{"denied", ErrDeclined, "the server does not let these credentials push to the branch"},
+		{"delet", ErrProtected, "the server does not let the branch be deleted"},
+		{"checked out", ErrProtected, "the branch is checked out in the server's repository, which has a worktree"},
+		{"not allowed", ErrProtected, "the server does not let these credentials push to the branch"},
+		{"prohibited", ErrProtected, "the server does not let these credentials push to the branch"},
+		{"permission", ErrProtected, "the server does not let these credentials push to the branch"},
+		{"denied", ErrProtected, "the server does not let these credentials push to the branch"},
 		{"fetch first", ErrNonFastForward, movedText},
 		{"stale info", ErrNonFastForward, movedText},
 		{"incorrect old value", ErrNonFastForward, movedText},
@@ -172,7 +172,7 @@ func explain(ref, reason string) error {
 		{"cannot lock", ErrNonFastForward, movedText},
 		{"failed to lock", ErrNonFastForward, movedText},
 		{"failed to update", ErrNonFastForward, movedText},
-		{"non-fast-forward", ErrDeclined, "the server takes only updates that are fast-forward"},
+		{"non-fast-forward", ErrProtected, "the server takes only updates that are fast-forward"},
 	}
 	for i := range known {
 		if strings.Contains(reason, known[i].words) {

@@ -291,42 +291,6 @@ func TestOnePlanFails(t *testing.T) {
 // nothing returns a nil pointer, for a plan that has a bug.
 func nothing() *struct{ Draft *git.Draft } { return nil }
 
-// badCommit is a hook that declines pushes with one author's commit.
-const badCommit = `while read old new ref; do
-  if git log --format=%an "$old..$new" | grep -q bot-02; then echo "secret words" >&2; exit 1; fi
-done`
-
-func TestDeclinedPushGoesAlone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	if err := w.repo.Hook("pre-receive", badCommit); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 5 {
-		w.Submit(w.bump(i, "v1"))
-	}
-	got := w.outcomes(5)
-	for i := range 5 {
-		o := got[owner(i).Name]
-		if i == 2 {
-			if !errors.Is(o.Err, git.ErrDeclined) || o.Commit != "" || strings.Contains(o.Err.Error(), "secret") {
-				t.Errorf("the declined one: %+v", o)
-			}
-			continue
-		}
-		if o.Err != nil || w.git("log", "-1", "--format=%an", o.Commit) != owner(i).Name {
-			t.Errorf("%d: %+v", i, o)
-		}
-	}
-	if log := w.git("log", "--reverse", "--format=%an", "main"); log != "Person\nbot-00\nbot-01\nbot-03\nbot-04" {
-		t.Errorf("log %q", log)
-	}
-	if pushes := w.server.Stats().Pushes; pushes != 1+5 {
-		t.Errorf("%d pushes, want 6", pushes)
-	}
-	w.clean()
-}
-
 func TestSomebodyElsePushesMeanwhile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

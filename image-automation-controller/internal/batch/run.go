@@ -64,14 +64,21 @@ func (b *Batcher) run(ctx context.Context, tasks []*task) {
 	}
 	defer r.remote.Close()
 	err = r.try(ctx, tasks)
-	if !errors.Is(err, git.ErrDeclined) || len(tasks) == 1 {
+	if len(tasks) == 1 || !errors.Is(err, git.ErrDeclined) || errors.Is(err, git.ErrProtected) {
 		deliver(tasks, err)
 		return
 	}
 	r.log.Info("The server declined a push of several commits, each goes alone now", "branch", r.target.Branch, "jobs", len(tasks))
 	for i := range tasks {
 		alone := tasks[i : i+1]
-		deliver(alone, r.try(ctx, alone))
+		err := r.try(ctx, alone)
+		deliver(alone, err)
+		if err != nil && !errors.Is(err, git.ErrDeclined) {
+			// The server is in trouble: the others need not find out one by one.
+			r.outcomes = nil
+			deliver(tasks[i+1:], err)
+			return
+		}
 	}
 }
 
