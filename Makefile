@@ -75,8 +75,8 @@ deps: ## Install what the demo needs beside Go: git, from Debian.
 	@hack/deps.sh
 
 .PHONY: deps-test
-deps-test: ## The same for the tests, which run a Prometheus too.
-	@hack/deps.sh prometheus
+deps-test: ## The same for the tests, which run a Prometheus and a registry too.
+	@hack/deps.sh prometheus docker_registry
 
 .PHONY: kubernetes
 kubernetes: ## Build Kubernetes from Go modules, once: some minutes the first time.

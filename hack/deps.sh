@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Sees to it that the few programs are there which the tests and the demo run and Go does not bring.
-# usage: deps.sh [prometheus]
+# usage: deps.sh [prometheus] [docker_registry]
 set -euo pipefail
 
 missing() {
@@ -28,23 +28,29 @@ install_git() {
 	[[ -z "$lacking" ]] || { echo "$lacking is still missing after apt-get install" >&2; exit 1; }
 }
 
-# The package is unpacked and not installed: an installed one would run a server of its own from now on.
-unpack_prometheus() {
-	local home="${XDG_CACHE_HOME:-$HOME/.cache}/weir/prometheus" work
-	[[ -x "$home/usr/bin/prometheus" ]] && return
+# unpack <package> <program> puts the program of Debian's package where the tests look for it. The package is unpacked and
+# not installed: an installed one would run a server of its own from now on.
+unpack() {
+	local package="$1" program="$2" home="${XDG_CACHE_HOME:-$HOME/.cache}/weir/$1" work
+	[[ -x "$home/$program" ]] && return
 	if ! command -v apt-get >/dev/null; then
-		echo "Prometheus is missing: put the program at $home/usr/bin/prometheus" >&2
+		echo "$package is missing: put the program at $home/$program" >&2
 		exit 1
 	fi
 	work="$(mktemp -d)"
 	# shellcheck disable=SC2064 # the directory of now
 	trap "rm -rf '$work'" EXIT
-	echo "unpacking Debian's package prometheus into $home" >&2
+	echo "unpacking Debian's package $package into $home" >&2
 	# The lists of a fresh machine are empty.
-	(cd "$work" && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } 2>/dev/null)
+	(cd "$work" && { apt-get download -qq "$package" || { apt-get update -qq && apt-get download -qq "$package"; }; } 2>/dev/null)
 	mkdir -p "$home"
-	dpkg -x "$work"/prometheus_*.deb "$home"
+	dpkg -x "$work/$package"_*.deb "$home"
+	rm -rf "$work"
 }
+
+unpack_prometheus() { unpack prometheus usr/bin/prometheus; }
+
+unpack_docker_registry() { unpack docker-registry usr/bin/docker-registry; }
 
 install_git
 for program in "$@"; do
