@@ -343,12 +343,20 @@ func (g *gate) CloseIdleConnections() {
 
 // turn waits until a request may be sent.
 func (s *session) turn(ctx context.Context) error {
+	if err := s.paused(); err != nil {
+		return err
+	}
 	if err := s.limiter.Wait(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return failf(ErrThrottled, "requests to the registry %s wait for their turn for longer than the timeout", s.host)
 	}
+	return s.paused()
+}
+
+// paused returns an error while the registry wants to be left alone.
+func (s *session) paused() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if left := time.Until(s.until); left > 0 {

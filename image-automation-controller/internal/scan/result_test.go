@@ -163,6 +163,7 @@ func BenchmarkScan1000Repositories(b *testing.B) {
 	}
 	s, _ := start(b, Options{Dir: b.TempDir()})
 	for b.Loop() {
+		s.Drop("a")
 		woken := make(chan struct{}, len(keys))
 		for _, key := range keys {
 			if _, _, err := s.Get(key, 0, "a", func() { woken <- struct{}{} }); err != nil {

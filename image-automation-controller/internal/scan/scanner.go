@@ -31,6 +31,9 @@ const (
 	defaultMinRetry    = 5 * time.Second
 	defaultMaxRetry    = 10 * time.Minute
 
+	// servedFor is how long an owner has what it waited for, however old it
+	// says that it may be.
+	servedFor = time.Second
 	// forgetAfter is how long a key is remembered that nobody asks for.
 	forgetAfter = time.Hour
 )
@@ -119,9 +122,24 @@ type entry struct {
 	used    time.Time
 	element *list.Element
 	// waiting are woken when the next scan ends; served are those who waited
-	// for the last one since before it began, and have not asked since.
+	// for the last one since before it began, and when they took it.
 	waiting map[string]func()
-	served  map[string]bool
+	served  map[string]time.Time
+}
+
+// serve says whether the last scan is the one that an owner waited for. It is
+// for a moment, in which an owner may ask several times.
+func (e *entry) serve(owner string) bool {
+	taken, found := e.served[owner]
+	if found && taken.IsZero() {
+		e.served[owner] = e.used
+		return true
+	}
+	if found && e.used.Sub(taken) > servedFor {
+		delete(e.served, owner)
+		return false
+	}
+	return found
 }
 
 // New returns a Scanner.
@@ -168,8 +186,8 @@ func (s *Scanner) wakeUp() {
 
 // Get returns the last known result for a key, nil if there is none, and never
 // waits. It is fresh if the scan began at most maxAge ago, or if it is the one
-// that this owner waited for; maxAge may be zero to ask for a scan that begins
-// now. If it is not fresh, a scan is under way or will be, and wake is called
+// that this owner waited for and took at most a second ago; maxAge may be zero
+// to ask for a scan that begins now. If it is not fresh, a scan is under way or will be, and wake is called
 // once, from another goroutine, when it has ended; a later call of the same
 // owner replaces wake. err is that of the last scan if that failed; then the
 // result is that of an older one.
@@ -188,8 +206,7 @@ func (s *Scanner) Get(key Key, maxAge time.Duration, owner string, wake func()) 
 	if e.element != nil {
 		s.memory.MoveToFront(e.element)
 	}
-	if e.result != nil && (e.served[owner] || e.used.Sub(e.result.At) <= maxAge) {
-		delete(e.served, owner)
+	if e.result != nil && (e.serve(owner) || e.used.Sub(e.result.At) <= maxAge) {
 		delete(e.waiting, owner)
 		return e.result, true, nil
 	}
@@ -223,7 +240,7 @@ func (s *Scanner) entry(id string, key Key) *entry {
 	s.sweep()
 	e, found := s.entries[id]
 	if !found {
-		e = &entry{id: id, waiting: map[string]func(){}, served: map[string]bool{}, used: time.Now()}
+		e = &entry{id: id, waiting: map[string]func(){}, served: map[string]time.Time{}, used: time.Now()}
 		s.entries[id] = e
 	}
 	e.key = key
@@ -347,7 +364,7 @@ func (s *Scanner) scan(ctx context.Context, e *entry, key Key, last *Result, fai
 	s.mu.Lock()
 	s.queue.done(e, failing)
 	e.pending = false
-	e.served = map[string]bool{}
+	e.served = map[string]time.Time{}
 	switch {
 	case err == nil:
 		s.scans++
@@ -355,7 +372,7 @@ func (s *Scanner) scan(ctx context.Context, e *entry, key Key, last *Result, fai
 		s.hold(e, r, onDisk)
 		for _, owner := range before {
 			if _, waits := e.waiting[owner]; waits {
-				e.served[owner] = true
+				e.served[owner] = time.Time{}
 			}
 		}
 	case ctx.Err() == nil: // A scan that ended with the Scanner says nothing.
