@@ -71,7 +71,8 @@ func (o *objects) pack(list []plumbing.Hash, thin bool) ([]byte, error) {
 		d := o.drafts[h]
 		typ, data := d.typ, d.data
 		var prefix []byte
-		if !d.base.IsZero() && (thin || inside[d.base]) {
+		// A draft that is not sent is known to nobody else.
+		if !d.base.IsZero() && (inside[d.base] || thin && o.drafts[d.base] == nil) {
 			// A base that cannot be read is no base.
 			if _, base, err := o.any(d.typ, d.base, maxMetadata); err == nil {
 				if delta := makeDelta(base, data); len(delta) < len(data)/2 {

@@ -235,6 +235,39 @@ func TestDrafts(t *testing.T) {
 	}
 }
 
+// TestDraftsThatAreNotSent: nothing of them is needed by those that are.
+func TestDraftsThatAreNotSent(t *testing.T) {
+	t.Parallel()
+	server, repo := newServer(t)
+	commit(t, repo, testkit.GitCommit{Files: testkit.Files(map[string]string{"d/big": noise(1, 20<<10), "d/x": "0"})})
+	store, remote := newStore(t, 1<<30, Limits{}), mustRemote(t, server.URL+"/repo.git", nil)
+	target, err := store.Resolve(t.Context(), remote, main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Read(t.Context(), remote, target, func(c *Commit) error {
+		tip := c
+		// The last one of these has the files of the one that is pushed.
+		for _, text := range []string{noise(2, 20<<10), noise(2, 20<<10) + "more"} {
+			if tip, err = tip.Draft(draftOf(map[string]string{"d/big": text})); err != nil {
+				return err
+			}
+		}
+		next, err := c.Draft(draftOf(map[string]string{"d/big": noise(2, 20<<10) + "more"}))
+		if err != nil {
+			return err
+		}
+		return store.Push(t.Context(), remote, Push{Updates: []Update{{Ref: "refs/heads/main", Old: c.Hash, New: next}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsck(t, repo)
+	if _, files, err := checkout(t.Context(), store, remote, main); err != nil || files["d/big"] != noise(2, 20<<10)+"more" {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestPushUpdates: several references, creation, deletion, leases.
 func TestPushUpdates(t *testing.T) {
 	t.Parallel()
