@@ -12,12 +12,14 @@ import (
 	"path/filepath"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/controller/imageupdateautomation"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
 	"github.com/weir-gitops/weir/pkg/app"
@@ -30,6 +32,7 @@ const name = "image-automation-controller"
 func Scheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(apiextensionsv1.AddToScheme(scheme))
 	utilruntime.Must(sourcev1.AddToScheme(scheme))
 	utilruntime.Must(imagev1.AddToScheme(scheme))
 	return scheme
@@ -42,6 +45,7 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	a, err := app.New(app.Settings{
 		Name:       name,
+		Replaces:   []string{"image-reflector-controller"},
 		Scheme:     Scheme(),
 		Owned:      []client.Object{&imagev1.ImageUpdateAutomation{}, &imagev1.ImageRepository{}, &imagev1.ImagePolicy{}},
 		Finalizers: []string{imagev1.Finalizer},
@@ -50,6 +54,9 @@ func Run(ctx context.Context, o *Options) error {
 	}, &o.Options)
 	if err != nil {
 		return err
+	}
+	if !o.AcceptFluxCRDs && !app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, imageupdateautomation.CRDName, "v1", "spec", "weir") {
+		return nil
 	}
 	if err := setup(ctx, a, o); err != nil {
 		return err
@@ -78,7 +85,10 @@ func setup(ctx context.Context, a *app.App, o *Options) error {
 	if err := setupImageRepository(a, o, parts); err != nil {
 		return err
 	}
-	return setupImagePolicy(ctx, a, o, parts)
+	if err := setupImagePolicy(ctx, a, o, parts); err != nil {
+		return err
+	}
+	return setupAutomation(ctx, a, o, parts)
 }
 
 // apiServers are the addresses that the API server is known by: the one in

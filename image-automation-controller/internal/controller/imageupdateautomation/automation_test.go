@@ -1,0 +1,74 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package imageupdateautomation_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+)
+
+// From a pushed tag to a commit with its trailers, and no second commit.
+func TestTagPushedIsCommitted(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	first := s.push("1.0.0", "0.9")
+	second := s.push("1.1.0", "0.93")
+	model := s.image("model")
+	s.commit("Serve the model", map[string]string{"apps/pod.yaml": s.pod("auto", model+":1.0.0@"+first), "other.yaml": s.pod("else", model+":1.0.0")})
+	s.create(s.automation("auto", gated))
+	s.start()
+
+	s.awaitFile("apps/pod.yaml", model+":1.1.0@"+second+" #")
+	a := s.await("auto", "is ready", isReady)
+	if got := conditions.GetMessage(a, imagev1.ReadyCondition); got != "repository up-to-date" {
+		t.Errorf("Ready says %q", got)
+	}
+	if strings.Contains(s.file("main", "other.yaml"), "1.1.0") {
+		t.Error("a marker of another automation was followed")
+	}
+	head, err := s.repo.Git(t.Context(), "rev-parse", "main")
+	s.must(err)
+	want := []string{
+		"Update from image update automation", "",
+		"Automation: " + s.ns + "/auto (" + string(a.UID) + ")",
+		"Image: " + model + ":1.1.0@" + second,
+		"Previous-Image: " + model + ":1.0.0",
+		"Previous-Digest: " + first,
+		"Policy: model semver >=1.0.0",
+		"Gate: accuracy=0.93>=0.895",
+		"Source: GitRepository/" + s.ns + "/repo",
+	}
+	if diff := cmp.Diff(want, strings.Split(s.log("main")[0], "\n")); diff != "" {
+		t.Errorf("message (-want +got):\n%s", diff)
+	}
+	if a.Status.LastPushCommit != head || a.Status.ObservedSourceRevision != "main@sha1:"+head || a.Status.LastPushTime == nil {
+		t.Errorf("status %+v, want the commit %s", a.Status, head)
+	}
+	if got := a.Status.Weir.Images[0].Current; got == nil || got.Tag != "1.1.0" || got.Digest != second {
+		t.Errorf("current %+v", got)
+	}
+	if got := s.events(imagev1.SucceededReason); len(got) != 1 || got[0] != "pushed commit '"+head[:7]+"' to branch 'main'\nUpdate from image update automation" {
+		t.Errorf("events %q", got)
+	}
+	source := &sourcev1.GitRepository{}
+	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "repo"}, source))
+	if source.Annotations[imagev1.ReconcileRequestAnnotation] == "" {
+		t.Error("the source was not asked to look at the pushed branch")
+	}
+
+	s.request("auto")
+	if got := s.request("auto"); got.Status.LastPushCommit != head || len(s.log("main")) != 2 {
+		t.Errorf("a second run made another commit: %q", s.log("main"))
+	}
+	if pushes := s.git.Stats().Pushes; pushes != 1 {
+		t.Errorf("%d pushes, want 1", pushes)
+	}
+}

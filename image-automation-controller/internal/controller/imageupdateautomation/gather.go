@@ -1,0 +1,273 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package imageupdateautomation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/policy"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/reconcile"
+)
+
+const (
+	// maxRanked is how many candidates a decision can choose from.
+	maxRanked = 200
+	// maxRounds is how often one run asks registries for more.
+	maxRounds = 8
+	// defaultScanTimeout is that of one look at a registry.
+	defaultScanTimeout = time.Minute
+)
+
+// errMore says that a plan needs to know more of registries.
+var errMore = errors.New("more has to be found out about candidates")
+
+// knowledge is what was found out about one image for one decision. It is
+// written by one goroutine at a time, and not while a plan reads it.
+type knowledge struct {
+	ranked []string
+	facts  plan.Facts
+	err    error
+}
+
+// gather finds out, in the background, what tags stand for and what the
+// artifacts say.
+func (c *Controller) gather(_ context.Context, s *scope) error {
+	r := s.run
+	if len(r.images) == 0 || r.submitted {
+		return nil
+	}
+	needs := r.needs()
+	before := statusOf(s.obj)
+	r.gathering.start(r.ctx, func(ctx context.Context) (struct{}, error) {
+		for _, set := range r.images {
+			c.find(ctx, set, before[set.Name], needs[set.Name], r.verified)
+		}
+		return struct{}{}, nil
+	}, c.wake(s))
+	if _, _, over := r.gathering.result(); !over {
+		return errWaiting
+	}
+	return nil
+}
+
+// needs is what the last plan of the run asked for.
+func (r *run) needs() plan.Needs {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.result == nil {
+		return nil
+	}
+	return r.result.Needs
+}
+
+// statusOf returns the status of images by name.
+func statusOf(obj *imagev1.ImageUpdateAutomation) map[string]imagev1.ImageStatus {
+	images := map[string]imagev1.ImageStatus{}
+	if obj.Status.Weir != nil {
+		for _, img := range obj.Status.Weir.Images {
+			images[img.Name] = *img.DeepCopy()
+		}
+	}
+	return images
+}
+
+// find fills what is known of an image: first what is likely to be needed,
+// and then what a plan asked for.
+func (c *Controller) find(ctx context.Context, set *candidateSet, before imagev1.ImageStatus, need plan.Need, verified map[string]string) {
+	limit := defaultScanTimeout
+	if set.Timeout != nil {
+		limit = max(set.Timeout.Duration, time.Second)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	f := &finder{Controller: c, set: set, before: before, verified: verified}
+	if set.known == nil {
+		set.known = &knowledge{facts: plan.Facts{Tags: map[string]*plan.Artifact{}, Digests: map[string]*plan.Artifact{}}}
+		set.known.ranked, set.known.err = f.rank(ctx)
+		need = f.likely()
+	}
+	for _, tag := range need.Tags {
+		if set.known.err == nil && set.known.facts.Tags[tag] == nil {
+			set.known.facts.Tags[tag], set.known.err = f.tag(ctx, tag)
+		}
+	}
+	for _, digest := range need.Digests {
+		if set.known.err == nil && set.known.facts.Digests[digest] == nil {
+			set.known.facts.Digests[digest], set.known.err = f.digest(ctx, digest)
+		}
+	}
+}
+
+// finder asks the registry of one image.
+type finder struct {
+	*Controller
+
+	set      *candidateSet
+	before   imagev1.ImageStatus
+	verified map[string]string
+}
+
+// rank orders the tags.
+func (f *finder) rank(ctx context.Context) ([]string, error) {
+	tags, _ := f.set.scan.Select(f.set.exclude)
+	ranked, err := f.set.policy.Best(ctx, tags, maxRanked, func(ctx context.Context, tag string) (policy.Facts, error) {
+		artifact, err := f.inspectTag(ctx, tag)
+		if err != nil {
+			return policy.Facts{}, err
+		}
+		if artifact.Err != nil {
+			return policy.Facts{}, fmt.Errorf("%w: %w", policy.ErrUnreadable, artifact.Err)
+		}
+		return factsOf(artifact), nil
+	})
+	switch {
+	case errors.Is(err, policy.ErrNone):
+		return nil, reconcile.Wait(f.interval(), imagev1.DependencyNotReadyReason,
+			fmt.Errorf("image '%s': %s has no candidate: %w", f.set.Name, f.set.Image.Image, err))
+	case errors.Is(err, policy.ErrTooMany):
+		return nil, reconcile.Fail(imagev1.UpdateFailedReason, fmt.Errorf("image '%s': %w", f.set.Name, err))
+	}
+	return ranked, err
+}
+
+// interval is when to look again for a first candidate.
+func (f *finder) interval() time.Duration {
+	if f.set.Interval != nil {
+		return f.set.Interval.Duration
+	}
+	return time.Minute
+}
+
+func factsOf(artifact *plan.Artifact) policy.Facts {
+	facts := policy.Facts{Tag: artifact.Tag, Digest: artifact.Digest, Annotations: artifact.Manifest.Annotations, Labels: map[string]string{}}
+	for _, platform := range artifact.Manifest.Platforms {
+		for key, value := range platform.Labels {
+			if _, twice := facts.Labels[key]; !twice {
+				facts.Labels[key] = value
+			}
+		}
+	}
+	return facts
+}
+
+// likely is what the first plan will need: the highest candidate, those that
+// were held, and what Git holds.
+func (f *finder) likely() plan.Need {
+	var need plan.Need
+	if n := len(f.set.known.ranked); n > 0 {
+		need.Tags = slices.Clone(f.set.known.ranked[:min(n, 1+len(f.before.Held), plan.MaxCandidates)])
+	}
+	if current := f.before.Current; current != nil && len(f.set.Gates) > 0 && current.Digest != "" {
+		need.Digests = []string{current.Digest}
+	}
+	return need
+}
+
+// tag finds out what a tag stands for, and all that has to be known of it.
+func (f *finder) tag(ctx context.Context, tag string) (*plan.Artifact, error) {
+	artifact, err := f.resolve(ctx, tag)
+	if err != nil || artifact.Err != nil {
+		return artifact, err
+	}
+	if len(f.set.Gates) > 0 && artifact.Manifest == nil {
+		if err := f.inspect(ctx, artifact); err != nil {
+			return nil, err
+		}
+	}
+	return artifact, f.verify(ctx, artifact)
+}
+
+// resolve asks for the digest of a tag, once for a decision.
+func (f *finder) resolve(ctx context.Context, tag string) (*plan.Artifact, error) {
+	if known := f.set.known.facts.Tags[tag]; known != nil {
+		return known, nil
+	}
+	digest, err := f.Registry.Digest(ctx, f.set.repository, f.set.access, tag)
+	artifact := &plan.Artifact{Tag: tag, Digest: digest, FirstSeen: f.firstSeen(digest)}
+	if isUnreadable(err) {
+		artifact.Err = fmt.Errorf("find the digest of %s:%s: %w", f.set.Image.Image, tag, err)
+		return artifact, nil
+	}
+	if err != nil {
+		return nil, registryError(f.set.image, "find the digest of tag "+tag, err)
+	}
+	return artifact, nil
+}
+
+// inspectTag is resolve with the manifest.
+func (f *finder) inspectTag(ctx context.Context, tag string) (*plan.Artifact, error) {
+	artifact, err := f.resolve(ctx, tag)
+	if err != nil || artifact.Err != nil {
+		return artifact, err
+	}
+	if artifact.Manifest == nil {
+		if err := f.inspect(ctx, artifact); err != nil {
+			return nil, err
+		}
+	}
+	return artifact, nil
+}
+
+// digest finds out what Git holds, or has held.
+func (f *finder) digest(ctx context.Context, digest string) (*plan.Artifact, error) {
+	for _, artifact := range f.set.known.facts.Tags {
+		if artifact.Digest == digest && artifact.Manifest != nil {
+			return artifact, nil
+		}
+	}
+	artifact := &plan.Artifact{Digest: digest}
+	return artifact, f.inspect(ctx, artifact)
+}
+
+func (f *finder) inspect(ctx context.Context, artifact *plan.Artifact) error {
+	manifest, err := f.Registry.Inspect(ctx, f.set.repository, f.set.access, artifact.Digest)
+	if isUnreadable(err) {
+		artifact.Err = fmt.Errorf("read %s@%s: %w", f.set.Image.Image, artifact.Digest, err)
+		return nil
+	}
+	if err != nil {
+		return registryError(f.set.image, "read "+artifact.Digest, err)
+	}
+	artifact.Manifest = manifest
+	return nil
+}
+
+// isUnreadable reports whether a candidate is at fault, and not the way to the
+// registry.
+func isUnreadable(err error) bool {
+	return errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrMalformed) || errors.Is(err, registry.ErrTooLarge)
+}
+
+// firstSeen is when the digest was first seen, now if that was never.
+func (f *finder) firstSeen(digest string) time.Time {
+	for _, seen := range f.before.Seen {
+		if seen.Digest == digest {
+			return seen.FirstSeen.Time
+		}
+	}
+	return time.Now()
+}
+
+// inputs sums up what a decision rests on, for the comparison with the last
+// one.
+func (r *run) inputs(prs string) string {
+	var facts []any
+	for _, set := range r.images {
+		known := set.known
+		facts = append(facts, set.Name, known.ranked, fmt.Sprint(known.err))
+		for _, tag := range slices.Sorted(maps.Keys(known.facts.Tags)) {
+			a := known.facts.Tags[tag]
+			facts = append(facts, tag, a.Digest, fmt.Sprint(a.Err, a.Signature), a.FirstSeen.Unix())
+		}
+	}
+	return sum(r.key, facts, prs)
+}

@@ -1,0 +1,158 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package imageupdateautomation
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/forge"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
+)
+
+// memory is what is known of objects between reconciles. All of it may be
+// lost.
+type memory struct {
+	mu      sync.Mutex
+	entries map[types.NamespacedName]*entry
+}
+
+// entry is what is known of one object. The queue sees to it that one
+// reconcile at a time uses it.
+type entry struct {
+	uid types.UID
+	// spec is the compiled spec of a generation.
+	spec *compiled
+	// run is under way; nil: none.
+	run *run
+	// last is the last decision, if nothing was committed by it.
+	last *decided
+	// failures counts runs that failed in a row.
+	failures int
+	// verified names the key that has signed a digest.
+	verified map[string]string
+}
+
+// decided is a decision that holds as long as tip and inputs are the same.
+type decided struct {
+	tip, inputs string
+	result      *plan.Result
+}
+
+func (m *memory) entry(name types.NamespacedName, uid types.UID) *entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries == nil {
+		m.entries = map[types.NamespacedName]*entry{}
+	}
+	e := m.entries[name]
+	if e == nil || e.uid != uid {
+		e = &entry{uid: uid, verified: map[string]string{}}
+		m.entries[name] = e
+	}
+	return e
+}
+
+func (m *memory) drop(name types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.entries[name]; e != nil && e.run != nil {
+		e.run.cancel()
+	}
+	delete(m.entries, name)
+}
+
+// run is one pass from the registries to the push.
+type run struct {
+	// key is what the run was begun for; another one makes it stale.
+	key string
+	// token is the request that the run answers.
+	token   string
+	started time.Time
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	// target, filled by connect, is where to commit; sign signs.
+	target batch.Target
+	ready  bool
+	base   *plan.Automation
+	// policies are what ImagePolicies had picked.
+	policies imagev1.ObservedPolicies
+
+	// images, filled by collect, are what is looked at; failed says by name
+	// why others are not.
+	images []*candidateSet
+	failed map[string]error
+	// verified is the entry's, taken along: a run that was given up may still
+	// be at work.
+	verified map[string]string
+	// rounds counts how often registries were asked for more.
+	rounds int
+
+	gathering  work[struct{}]
+	reviewing  work[[]forge.PullRequest]
+	proposing  work[settlement]
+	forge      forge.Client
+	proposeErr error
+	// told: an event has told of the outcome.
+	told       bool
+	generation int64
+
+	submitted bool
+	// mu guards what plans leave behind.
+	mu     sync.Mutex
+	result *plan.Result
+	// tip is the commit of that result, and compared says that files were read
+	// for it.
+	tip      string
+	compared bool
+
+	outcome *batch.Outcome
+}
+
+// work is something that goes on in the background.
+type work[T any] struct {
+	mu      sync.Mutex
+	begun   bool
+	over    bool
+	outcome T
+	err     error
+}
+
+// start begins the work, once, and wakes when it is over.
+func (w *work[T]) start(ctx context.Context, do func(context.Context) (T, error), wake func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.begun {
+		return
+	}
+	w.begun = true
+	go func() {
+		outcome, err := do(ctx)
+		w.mu.Lock()
+		w.outcome, w.err, w.over = outcome, err, true
+		w.mu.Unlock()
+		wake()
+	}()
+}
+
+// result returns the outcome, and whether there is one.
+func (w *work[T]) result() (outcome T, err error, over bool) { //nolint:revive // As a channel's: the value, then whether it counts.
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.outcome, w.err, w.over
+}
+
+// reset lets the work begin again.
+func (w *work[T]) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var none T
+	w.begun, w.over, w.outcome, w.err = false, false, none, nil
+}
