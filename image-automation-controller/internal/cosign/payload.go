@@ -75,7 +75,7 @@ func (v *verifier) bundle(ctx context.Context, content []byte) error {
 			Signature []byte `json:"signature"`
 		} `json:"messageSignature"`
 	}
-	if err := json.Unmarshal(content, &bundle); err != nil {
+	if json.Unmarshal(content, &bundle) != nil {
 		v.reject("one is a bundle that cannot be read")
 		return nil
 	}

@@ -241,8 +241,8 @@ func (s *session) token(ctx context.Context, c *transport.Challenge, repo Reposi
 		fresh.value = given.AccessToken
 	}
 	if given.ExpiresIn > 0 {
-		age := min(time.Duration(given.ExpiresIn), maxPause/time.Second) * time.Second
-		fresh.expires = time.Now().Add(age * 4 / 5)
+		seconds := min(given.ExpiresIn, int(maxPause.Seconds()))
+		fresh.expires = time.Now().Add(time.Duration(seconds) * time.Second * 4 / 5)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
