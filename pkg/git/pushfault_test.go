@@ -132,7 +132,11 @@ func TestPushFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			timeout := 30 * time.Second
+			if tc.fault == testkit.GitHangsOnPush {
+				timeout = 3 * time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			server.SetFault(tc.fault)
 			err = store.Read(ctx, remote, target, func(c *Commit) error {

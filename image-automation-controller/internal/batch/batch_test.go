@@ -32,6 +32,8 @@ type world struct {
 	repo   *testkit.GitRepo
 	woken  chan types.NamespacedName
 	stop   func()
+	// dir is where the Batcher keeps objects.
+	dir string
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +61,8 @@ func newWorld(t *testing.T) *world {
 // start starts another Batcher, with a store of its own.
 func (w *world) start() {
 	w.t.Helper()
-	store, err := git.NewStore(w.t.TempDir(), 1<<30, git.Limits{})
+	w.dir = w.t.TempDir()
+	store, err := git.NewStore(w.dir, 1<<30, git.Limits{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

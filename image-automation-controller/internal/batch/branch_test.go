@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -245,23 +246,55 @@ func TestDeadServerHoldsNobodyElse(t *testing.T) {
 	}
 	defer dead.Close()
 	dead.SetFault(testkit.GitHangs)
-	for i := range maxRuns + 8 {
+	lost := func(i int, timeout time.Duration) Job {
 		j := w.bump(i, "v1")
-		j.Target.URL, j.Timeout = dead.URL+"/repo.git", 400*time.Millisecond
+		j.Target.URL, j.Timeout = dead.URL+"/repo.git", timeout
 		j.Target.Branch = owner(i).Name // a key of its own
-		w.Submit(j)
+		return j
 	}
-	j := w.bump(99, "v1")
-	j.Plan = bump(99, "v1")
-	w.Submit(j)
-	if who := <-w.woken; who != owner(99) {
-		t.Errorf("%s was first", who)
-	}
-	if o, _ := w.Take(owner(99)); o.Err != nil {
+	if o := w.one(lost(0, 300*time.Millisecond)); !errors.Is(o.Err, context.DeadlineExceeded) {
 		t.Errorf("outcome %+v", o)
 	}
-	for name, o := range w.outcomes(maxRuns + 8) {
-		if !errors.Is(o.Err, context.DeadlineExceeded) {
+	for i := range maxRuns + 8 {
+		w.Submit(lost(i, time.Hour))
+	}
+	if o := w.one(w.bump(99, "v1")); o.Err != nil {
+		t.Errorf("outcome %+v", o)
+	}
+	// Whoever does not want to wait any longer need not.
+	for i := range maxRuns + 8 {
+		w.Cancel(owner(i))
+	}
+	w.clean()
+}
+
+// TestDamagedStore: what is on disk is fetched anew.
+func TestDamagedStore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if o := w.one(w.bump(0, "v1")); o.Err != nil {
+		t.Fatal(o.Err)
+	}
+	packs, err := filepath.Glob(w.dir + "/*/objects/pack/*.pack")
+	if err != nil || len(packs) != 2 {
+		t.Fatalf("packs %v, error %v", packs, err)
+	}
+	for _, pack := range packs {
+		data, err := os.ReadFile(pack)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 40; i < len(data)-20; i += 7 {
+			data[i] ^= 0x5a
+		}
+		if err := os.WriteFile(pack, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Submit(w.bump(1, "v1"))
+	w.Submit(w.bump(2, "v1"))
+	for name, o := range w.outcomes(2) {
+		if o.Err != nil || o.Commit == "" {
 			t.Errorf("%s: %+v", name, o)
 		}
 	}

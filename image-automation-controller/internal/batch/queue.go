@@ -80,17 +80,15 @@ func (b *Batcher) serve(ctx context.Context, q *queue) {
 func (b *Batcher) next(q *queue, run bool) []*task {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !run {
+	if !run || len(q.tasks) == 0 {
 		q.busy = false
+		if len(q.tasks) == 0 {
+			delete(b.queues, q.key)
+		}
 		return nil
 	}
 	tasks := q.tasks
 	q.tasks = nil
-	if len(tasks) == 0 {
-		q.busy = false
-		delete(b.queues, q.key)
-		return nil
-	}
 	for _, t := range tasks {
 		delete(b.waiting, t.job.Owner)
 		b.active[t.job.Owner] = t

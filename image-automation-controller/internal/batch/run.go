@@ -46,16 +46,27 @@ func (b *Batcher) run(ctx context.Context, tasks []*task) {
 	for _, t := range tasks {
 		r.limit = max(r.limit, t.job.Timeout)
 	}
+	process := ctx
 	deliver := func(tasks []*task, err error) {
 		for _, t := range tasks {
 			o := r.outcomes[t]
 			if o.Err == nil {
 				o.Err = err
 			}
-			if ctx.Err() == nil {
+			if process.Err() == nil {
 				b.deliver(t, o)
 			}
 		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, t := range tasks {
+		// The run ends with the last job that is wanted, delivered or not.
+		context.AfterFunc(t.wanted, func() { //nolint:contextcheck // A job is wanted by its owner, not by this run.
+			if !slices.ContainsFunc(tasks, func(other *task) bool { return !other.dropped() }) {
+				cancel()
+			}
+		})
 	}
 	var err error
 	if r.remote, err = git.NewRemote(r.target.URL, r.target.Auth, b.dialer, b.algorithms); err != nil {
