@@ -132,7 +132,7 @@ func TestFindOnlyOurs(t *testing.T) {
 			s.Open(project, token, with(func(p *forgetest.PullRequest) { p.Head = "weir/team/other" }))
 		}
 		merged := s.Open(project, token, pr)
-		s.Merge(project, merged)
+		s.Edit(project, merged, func(p *forgetest.PullRequest) { p.State, p.Gone = "merged", true })
 		s.Open(project, "other-token", pr)
 		s.Open(project, token, with(func(p *forgetest.PullRequest) { p.Fork = true }))
 		s.Open(project, token, with(func(p *forgetest.PullRequest) { p.Body = "no identity" }))

@@ -23,8 +23,10 @@ type hubUser struct {
 
 // hubBranch is one end of a pull request. Repo is nil if it was deleted.
 type hubBranch struct {
-	Ref  string `json:"ref"`
-	Repo *struct {
+	// Label is the branch at Gitea, and <owner>:<branch> at GitHub.
+	Label string `json:"label"`
+	Ref   string `json:"ref"`
+	Repo  *struct {
 		ID int64 `json:"id"`
 	} `json:"repo"`
 }
@@ -59,7 +61,7 @@ type hubEdit struct {
 
 func (p hubPull) common() PullRequest {
 	out := PullRequest{
-		Number: p.Number, URL: p.HTMLURL, State: StateClosed, Head: p.Head.Ref, Base: p.Base.Ref,
+		Number: p.Number, URL: p.HTMLURL, State: StateClosed, Head: p.Head.branch(), Base: p.Base.Ref,
 		Author: p.User.Login, Title: p.Title, Body: p.Body, Merged: p.MergedAt != nil, authorID: p.User.ID,
 		sameRepository: p.Head.Repo != nil && p.Base.Repo != nil && p.Head.Repo.ID == p.Base.Repo.ID,
 	}
@@ -73,6 +75,15 @@ func (p hubPull) common() PullRequest {
 		out.Labels = append(out.Labels, label.Name)
 	}
 	return out
+}
+
+// branch returns the short name of a branch. When it has been deleted, as many
+// do after a merge, Gitea has another ref in its place.
+func (b hubBranch) branch() string {
+	if strings.HasPrefix(b.Ref, "refs/pull/") {
+		return b.Label
+	}
+	return b.Ref
 }
 
 // repo is the path of something of the repository.

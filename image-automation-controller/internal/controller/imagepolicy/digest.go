@@ -11,6 +11,7 @@ import (
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
 	"k8s.io/apimachinery/pkg/types"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
@@ -37,9 +38,9 @@ func (c *Controller) lookUp(_ context.Context, s *scope) error {
 	switch state {
 	case lookupNone:
 		c.Waker.Go(s.req.NamespacedName, c.look(s, what))
-		return reconcile.Progress(0, fluxmeta.ProgressingReason, errLookingUp)
+		return s.lookingUp()
 	case lookupRunning:
-		return reconcile.Progress(0, fluxmeta.ProgressingReason, errLookingUp)
+		return s.lookingUp()
 	case lookupOver:
 	}
 	if found.err != nil {
@@ -50,6 +51,15 @@ func (c *Controller) lookUp(_ context.Context, s *scope) error {
 	}
 	s.latest.Digest = found.digest
 	return nil
+}
+
+// lookingUp says that the lookup is under way. What was waited for before is
+// there now.
+func (s *scope) lookingUp() error {
+	if conditions.GetReason(s.obj, imagev1.ReadyCondition) == imagev1.DependencyNotReadyReason {
+		reconcile.MarkProgressing(s.obj, fluxmeta.ProgressingReason, errLookingUp.Error())
+	}
+	return reconcile.Progress(0, fluxmeta.ProgressingReason, errLookingUp)
 }
 
 // keptDigest returns the digest to go on with, or that a new one is needed.

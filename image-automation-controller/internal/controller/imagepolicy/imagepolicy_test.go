@@ -5,6 +5,7 @@ package imagepolicy_test
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -267,4 +268,35 @@ func TestDeletion(t *testing.T) {
 	}
 	other.Finalizers = nil
 	s.must(kube.Update(t.Context(), other))
+}
+
+// A digest that does not come holds nobody else, even with one worker.
+func TestASilentRegistry(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	digest := push(t, s, "1.0.0", "first")
+	var silent atomic.Bool
+	silent.Store(true)
+	s.registry.Inject(func(r *http.Request) testkit.RegistryFault {
+		return testkit.RegistryFault{Hang: silent.Load() && strings.Contains(r.URL.Path, "/manifests/")}
+	})
+	s.repository(s.ns, func(r *imagev1.ImageRepository) { r.Spec.Timeout = &metav1.Duration{Duration: 5 * time.Second} })
+	s.create(func(p *imagev1.ImagePolicy) { p.Spec.DigestReflectionPolicy = imagev1.ReflectIfNotPresent })
+	s.start("--concurrent=1")
+	p := s.await("waits for the digest", func(p *imagev1.ImagePolicy) bool {
+		return conditions.GetMessage(p, fluxmeta.ReconcilingCondition) == "looking up the digest of the latest tag"
+	})
+	checkStatus(t, p, status.InProgressStatus)
+	if p.Status.LatestRef != nil {
+		t.Errorf("latest %s", p.Status.LatestRef)
+	}
+	s.create(func(p *imagev1.ImagePolicy) { p.Name = "other" })
+	s.eventually("the other one is ready", func() bool {
+		other := &imagev1.ImagePolicy{}
+		s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+		return conditions.IsReady(other)
+	})
+	s.awaitFailure("ReadOperationFailed", "it did not answer in time")
+	silent.Store(false)
+	s.awaitLatest("1.0.0@" + digest)
 }

@@ -302,3 +302,51 @@ func TestARestartForgetsNoScan(t *testing.T) {
 		t.Errorf("%d more scans; %s", s.registry.Requests("/tags/list")-lists, cmp.Diff(before.Status, after.Status))
 	}
 }
+
+// A registry that does not answer shows as work, holds nobody else even with
+// one worker, and a restart in the middle of a requested scan begins it anew.
+func TestASilentRegistry(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.registry.SetTags(repo, []string{"1"})
+	s.registry.SetTags("team/others", []string{"1"})
+	var silent atomic.Bool
+	silent.Store(true)
+	s.registry.Inject(func(r *http.Request) testkit.RegistryFault {
+		return testkit.RegistryFault{Hang: silent.Load() && strings.Contains(r.URL.Path, repo)}
+	})
+	s.create()
+	s.start("--concurrent=1")
+	r := s.await("is being scanned", func(r *imagev1.ImageRepository) bool {
+		return conditions.GetMessage(r, fluxmeta.ReconcilingCondition) == "scanning the image repository"
+	})
+	checkStatus(t, r, status.InProgressStatus)
+	if got := conditions.Get(r, fluxmeta.ReadyCondition); got == nil || got.Status != metav1.ConditionUnknown {
+		t.Errorf("Ready %+v", got)
+	}
+	s.create(func(r *imagev1.ImageRepository) { r.Name, r.Spec.Image = "other", s.registry.Host+"/team/others" })
+	s.eventually("the other one is ready", func() bool {
+		other := &imagev1.ImageRepository{}
+		s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+		return conditions.IsReady(other)
+	})
+	s.stop()
+	silent.Store(false)
+	s.start()
+	s.awaitTags(1)
+
+	silent.Store(true)
+	s.edit(func(r *imagev1.ImageRepository) {
+		r.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"}
+	})
+	r = s.await("is being scanned again", func(r *imagev1.ImageRepository) bool { return conditions.IsReconciling(r) })
+	if !conditions.IsTrue(r, fluxmeta.ReadyCondition) || r.Status.LastHandledReconcileAt != "now" {
+		t.Errorf("status %+v", r.Status)
+	}
+	checkStatus(t, r, status.InProgressStatus)
+	s.stop()
+	silent.Store(false)
+	s.registry.SetTags(repo, []string{"1", "2"})
+	s.start()
+	s.awaitTags(2)
+}

@@ -51,6 +51,8 @@ type PullRequest struct {
 	Comments []string
 	// Fork: it comes from a fork of the repository.
 	Fork bool
+	// Gone: its branch was deleted.
+	Gone bool
 }
 
 // Fault makes requests fail.

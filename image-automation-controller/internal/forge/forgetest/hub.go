@@ -90,6 +90,14 @@ func (h *hub) show(p *project, pr *pull) map[string]any {
 	if pr.Fork {
 		headRepo = -p.id
 	}
+	owner, _, _ := strings.Cut(p.path, "/")
+	head, headLabel := pr.Head, owner+":"+pr.Head
+	if !h.github {
+		headLabel = pr.Head
+		if pr.Gone {
+			head = "refs/pull/" + strconv.FormatInt(pr.Number, 10) + "/head"
+		}
+	}
 	labels := []any{}
 	for _, name := range pr.Labels {
 		labels = append(labels, map[string]any{"id": p.label(name), "name": name})
@@ -98,8 +106,8 @@ func (h *hub) show(p *project, pr *pull) map[string]any {
 		"number": pr.Number, "html_url": h.URL + "/" + p.path + "/pulls/" + strconv.FormatInt(pr.Number, 10),
 		"state": "closed", "merged_at": nil, "title": pr.Title, "body": pr.Body, "labels": labels,
 		"user": map[string]any{"id": pr.author.id, "login": pr.author.name},
-		"head": map[string]any{"ref": pr.Head, "repo": map[string]any{"id": headRepo}},
-		"base": map[string]any{"ref": pr.Base, "repo": map[string]any{"id": p.id}},
+		"head": map[string]any{"ref": head, "label": headLabel, "repo": map[string]any{"id": headRepo}},
+		"base": map[string]any{"ref": pr.Base, "label": pr.Base, "repo": map[string]any{"id": p.id}},
 	}
 	switch pr.State {
 	case "open":
