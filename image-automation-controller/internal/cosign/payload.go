@@ -63,19 +63,27 @@ type envelope struct {
 	} `json:"signatures"`
 }
 
+// bundleContent is what counts of a Sigstore bundle: one of both is set.
+type bundleContent struct {
+	Envelope *envelope `json:"dsseEnvelope"`
+	Message  *struct {
+		Digest struct {
+			Algorithm string `json:"algorithm"`
+			Digest    []byte `json:"digest"`
+		} `json:"messageDigest"`
+		Signature []byte `json:"signature"`
+	} `json:"messageSignature"`
+}
+
+func readBundle(content []byte) (bundle bundleContent, valid bool) {
+	err := json.Unmarshal(content, &bundle)
+	return bundle, err == nil
+}
+
 // bundle judges a Sigstore bundle.
 func (v *verifier) bundle(ctx context.Context, content []byte) error {
-	var bundle struct {
-		Envelope *envelope `json:"dsseEnvelope"`
-		Message  *struct {
-			Digest struct {
-				Algorithm string `json:"algorithm"`
-				Digest    []byte `json:"digest"`
-			} `json:"messageDigest"`
-			Signature []byte `json:"signature"`
-		} `json:"messageSignature"`
-	}
-	if json.Unmarshal(content, &bundle) != nil {
+	bundle, valid := readBundle(content)
+	if !valid {
 		v.reject("one is a bundle that cannot be read")
 		return nil
 	}
