@@ -43,13 +43,14 @@ func (c *Controller) target(ctx context.Context, s *scope) (err error) {
 func (c *Controller) scan(_ context.Context, s *scope) error {
 	name := s.req.NamespacedName
 	maxAge := s.obj.Spec.Interval.Duration
-	if c.looks.begin(name, s.obj.UID, s.requested, s.unfinished) {
+	look := c.looks.begin(name, s.obj.UID, s.requested, s.unfinished)
+	if look.round > 0 {
 		maxAge = 0
 	}
 	if s.requested {
 		c.Scanner.Hurry(s.target.Key)
 	}
-	result, fresh, err := c.Scanner.Get(s.target.Key, maxAge, owner(s.req), func() { c.Waker.Wake(name) })
+	result, fresh, err := c.Scanner.Get(s.target.Key, maxAge, owner(s.req, look.round), func() { c.Waker.Wake(name) })
 	switch {
 	case fresh:
 		c.looks.end(name)
@@ -102,18 +103,20 @@ func nextScan(interval time.Duration, at, now time.Time) time.Duration {
 type looks struct {
 	mu     sync.Mutex
 	byName map[types.NamespacedName]look
+	rounds int
 }
 
 // look is what one object waits for.
 type look struct {
 	uid types.UID
-	// anew: the scan has to begin after the object asked.
-	anew bool
+	// round is above 0 if the scan has to begin after the object asked for it,
+	// and is another one each time.
+	round int
 }
 
-// begin notes that an object waits, and reports whether for a scan that begins
-// from now on: after a request, or after a restart in the middle of one.
-func (l *looks) begin(name types.NamespacedName, uid types.UID, requested, unfinished bool) (anew bool) {
+// begin notes that an object waits. It begins a round after a request, and
+// after a restart in the middle of a scan.
+func (l *looks) begin(name types.NamespacedName, uid types.UID, requested, unfinished bool) look {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byName == nil {
@@ -121,16 +124,22 @@ func (l *looks) begin(name types.NamespacedName, uid types.UID, requested, unfin
 	}
 	found, known := l.byName[name]
 	if !known || found.uid != uid {
-		found = look{uid: uid, anew: unfinished}
+		found = look{uid: uid}
+		requested = requested || unfinished
 	}
-	found.anew = found.anew || requested
+	if requested {
+		l.rounds++
+		found.round = l.rounds
+	}
 	l.byName[name] = found
-	return found.anew
+	return found
 }
 
-// end notes that an object waits no longer.
-func (l *looks) end(name types.NamespacedName) {
+// end notes that an object waits no longer, and returns what it waited for.
+func (l *looks) end(name types.NamespacedName) look {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	found := l.byName[name]
 	delete(l.byName, name)
+	return found
 }

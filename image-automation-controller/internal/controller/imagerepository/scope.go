@@ -5,6 +5,7 @@ package imagerepository
 
 import (
 	"context"
+	"fmt"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -45,8 +46,11 @@ func newScope(req ctrl.Request, obj *imagev1.ImageRepository, requested bool) *s
 	return s
 }
 
-// owner is how the scanner knows an object.
-func owner(req ctrl.Request) string { return imagev1.ImageRepositoryKind + "/" + req.String() }
+// owner is how the scanner knows an object, and a round of it: what one round
+// was served is no answer to the next.
+func owner(req ctrl.Request, round int) string {
+	return fmt.Sprintf("%s/%s#%d", imagev1.ImageRepositoryKind, req, round)
+}
 
 // announce shows that there is something new to work on.
 func (c *Controller) announce(_ context.Context, s *scope) error {

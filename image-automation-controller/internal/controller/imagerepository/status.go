@@ -50,8 +50,8 @@ func readyMessage(result *imagev1.ScanResult) string {
 
 // finalize forgets an object. Nothing else holds it: its tags are in a cache.
 func (c *Controller) finalize(req ctrl.Request) error {
-	c.looks.end(req.NamespacedName)
-	c.Scanner.Drop(owner(req))
+	c.Scanner.Drop(owner(req, 0))
+	c.Scanner.Drop(owner(req, c.looks.end(req.NamespacedName).round))
 	return nil
 }
 
