@@ -91,13 +91,18 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// StartImageController starts image-automation-controller alone, with flags
-// beside those that it gets here anyway.
-func (p *Platform) StartImageController(ctx context.Context, flags ...string) (err error) {
-	if p.Image, err = p.newImageController(ctx, flags...); err != nil {
+// StartImageController starts an image-automation-controller, or one more, with
+// flags beside those that it gets here anyway. Image is the last one.
+func (p *Platform) StartImageController(ctx context.Context, flags ...string) error {
+	c, err := p.newImageController(ctx, flags...)
+	if err != nil {
 		return err
 	}
-	return p.Image.Start(ctx)
+	if p.Image != nil {
+		p.replicas = append(p.replicas, p.Image)
+	}
+	p.Image = c
+	return c.Start(ctx)
 }
 
 func (p *Platform) newImageController(ctx context.Context, flags ...string) (*Controller, error) {
@@ -119,9 +124,13 @@ func (p *Platform) newController(ctx context.Context, name string, flags func(di
 		Log:        p.path(name, "log"),
 		Kubeconfig: p.path(name, "kubeconfig"),
 		program:    p.path("bin", name),
-		disk:       p.path(name, "disk"),
 	}
-	if err := os.MkdirAll(c.disk, 0o750); err != nil {
+	// Each replica has a disk of its own.
+	err := os.MkdirAll(p.path(name), 0o750)
+	if err == nil {
+		c.disk, err = os.MkdirTemp(p.path(name), "disk-")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make a directory for %s: %w", name, err)
 	}
 	account, err := p.Cluster.ServiceAccountConfig(ctx, Namespace, name)

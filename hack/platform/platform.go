@@ -37,7 +37,8 @@ type Platform struct {
 	Repository *Repository
 	Models     *Models
 
-	// replicas and balancer are there after StartQuotaReplicas.
+	// replicas are those beside the controllers above, and balancer is what
+	// stands before those of gpu-quota-controller.
 	replicas []*Controller
 	balancer *Balancer
 	// prometheus is there after StartPrometheus.

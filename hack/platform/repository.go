@@ -26,8 +26,9 @@ const source = "infra/base/weir/source.yaml"
 type Repository struct {
 	// URL of the repository.
 	URL string
-	// Dir is the working copy.
-	Dir string
+	// Dir is the working copy, and Bare what it is pushed to.
+	Dir  string
+	Bare *testkit.GitRepo
 
 	server *testkit.GitServer
 }
@@ -50,14 +51,15 @@ type Edit struct {
 // often they are looked at, so that nobody has to wait a minute for what takes a
 // second.
 func (p *Platform) Serve(ctx context.Context) error {
-	if _, err := testkit.NewGitRepo(ctx, p.path("git", "llm-platform.git")); err != nil {
+	bare, err := testkit.NewGitRepo(ctx, p.path("git", "llm-platform.git"))
+	if err != nil {
 		return err
 	}
 	server, err := testkit.NewGitServer(p.path("git")) //nolint:contextcheck // The server goes on when ctx ends, until Stop.
 	if err != nil {
 		return err
 	}
-	p.Repository = &Repository{URL: server.URL + "/llm-platform.git", Dir: p.path("llm-platform"), server: server}
+	p.Repository = &Repository{URL: server.URL + "/llm-platform.git", Dir: p.path("llm-platform"), Bare: bare, server: server}
 	r := p.Repository
 	if err := os.CopyFS(r.Dir, os.DirFS(filepath.Join(p.root, "examples", "llm-platform"))); err != nil {
 		return fmt.Errorf("copy the example: %w", err)
