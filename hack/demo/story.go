@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,12 @@ import (
 )
 
 // patience is how long a step may take. A step takes seconds; a busy machine
-// may need many times that.
-const patience = 90 * time.Second
+// may need many times that. On a fresh machine all that the controllers depend
+// on has to be compiled first.
+const (
+	patience      = 90 * time.Second
+	buildPatience = 15 * time.Minute
+)
 
 // errUnseen ends the story at a step that did not come to what it should.
 var errUnseen = errors.New("a step was not seen")
@@ -32,8 +37,9 @@ type story struct {
 // A step is one thing to see.
 type step struct {
 	// title says what is done, while it is and if it fails.
-	title string
-	run   func(context.Context) (outcome, error)
+	title    string
+	run      func(context.Context) (outcome, error)
+	patience time.Duration // 0: patience
 }
 
 // An outcome is what was seen.
@@ -50,32 +56,32 @@ func seen(line string, details ...string) outcome {
 // steps is the whole story, in order.
 func (s *story) steps() []step {
 	return []step{
-		{"Build the controllers", s.build},
-		{"Start Kubernetes with simulated GPU nodes", s.startCluster},
-		{"Install Weir: kubectl apply -k bootstrap", s.install},
-		{"Start the controllers under their own service accounts", s.startControllers},
-		{"Push the first commit, and connect the cluster to the repository", s.pushFirst},
-		{"Push a commit that changes a GPU count", s.raiseGPUs},
-		{"Scale GPUs by hand", s.scaleByHand},
-		{"Push a commit with one bad manifest among good changes", s.pushBad},
-		{"Revert the bad commit", s.revertBad},
-		{"Revert the change of the GPU count", s.rollBack},
-		{"Plan a change before it is applied", s.plan},
-		{"Push a commit that would take a team's namespace away", s.guardPrune},
-		{"Push a commit that needs more GPUs than the team's budget", s.neverFits},
-		{"Scale an experiment beyond the budget", s.scaleUp},
-		{"Create one more pod by hand", s.createByHand},
-		{"Push a commit that needs more GPUs than are free", s.waitForGPUs},
-		{"Drain the model server's node while others wait for its GPU", s.drain},
-		{"End the experiment", s.free},
-		{"Push a rollout that waits for a Job", s.awaitJob},
-		{"Push a new model, and kill source-controller", s.killSource},
-		{"Kill kustomize-controller when the training starts", s.killKustomize},
-		{"Publish an adapter that is worse than the one in use", s.publishWorse},
-		{"Publish one that is better", s.publishBetter},
-		{"Revert the automation's commit", s.takeBack},
-		{"Publish the next one", s.publishNext},
-		{"Ask who put the objects there", s.trace},
+		{title: "Build the controllers", run: s.build, patience: buildPatience},
+		{title: "Start Kubernetes with simulated GPU nodes", run: s.startCluster},
+		{title: "Install Weir: kubectl apply -k bootstrap", run: s.install},
+		{title: "Start the controllers under their own service accounts", run: s.startControllers},
+		{title: "Push the first commit, and connect the cluster to the repository", run: s.pushFirst},
+		{title: "Push a commit that changes a GPU count", run: s.raiseGPUs},
+		{title: "Scale GPUs by hand", run: s.scaleByHand},
+		{title: "Push a commit with one bad manifest among good changes", run: s.pushBad},
+		{title: "Revert the bad commit", run: s.revertBad},
+		{title: "Revert the change of the GPU count", run: s.rollBack},
+		{title: "Plan a change before it is applied", run: s.plan},
+		{title: "Push a commit that would take a team's namespace away", run: s.guardPrune},
+		{title: "Push a commit that needs more GPUs than the team's budget", run: s.neverFits},
+		{title: "Scale an experiment beyond the budget", run: s.scaleUp},
+		{title: "Create one more pod by hand", run: s.createByHand},
+		{title: "Push a commit that needs more GPUs than are free", run: s.waitForGPUs},
+		{title: "Drain the model server's node while others wait for its GPU", run: s.drain},
+		{title: "End the experiment", run: s.free},
+		{title: "Push a rollout that waits for a Job", run: s.awaitJob},
+		{title: "Push a new model, and kill source-controller", run: s.killSource},
+		{title: "Kill kustomize-controller when the training starts", run: s.killKustomize},
+		{title: "Publish an adapter that is worse than the one in use", run: s.publishWorse},
+		{title: "Publish one that is better", run: s.publishBetter},
+		{title: "Revert the automation's commit", run: s.takeBack},
+		{title: "Publish the next one", run: s.publishNext},
+		{title: "Ask who put the objects there", run: s.trace},
 	}
 }
 
@@ -103,7 +109,8 @@ was worse, and not again after somebody had taken it back. Each of these claims 
 // perform runs one step within its deadline. If it fails, it shows what might
 // explain it.
 func (s *story) perform(ctx context.Context, step step) error {
-	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not seen within %s", patience))
+	longest := cmp.Or(step.patience, patience)
+	limited, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("not seen within %s", longest))
 	defer cancel()
 	s.out.begin(step.title)
 	begun := time.Now()
