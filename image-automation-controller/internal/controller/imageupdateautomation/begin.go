@@ -119,5 +119,5 @@ func (c *Controller) wake(s *scope) func() {
 func (c *Controller) drop(name types.NamespacedName) {
 	c.memory.drop(name)
 	c.Batches.Cancel(name)
-	c.Scanner.Drop(owner(name))
+	c.Scanner.Drop(owner(name, ""))
 }

@@ -29,9 +29,14 @@ type candidateSet struct {
 	known *knowledge
 }
 
-// owner is how the scanner knows an automation.
-func owner(name types.NamespacedName) string {
-	return imagev1.ImageUpdateAutomationKind + "/" + name.String()
+// owner is how the scanner knows an automation, and a run that somebody asked
+// for: it is not served with a scan that an earlier run has waited for.
+func owner(name types.NamespacedName, token string) string {
+	who := imagev1.ImageUpdateAutomationKind + "/" + name.String()
+	if token != "" {
+		who += " " + token
+	}
+	return who
 }
 
 // collect asks for the tags of every image. One whose registry fails does not
@@ -83,7 +88,9 @@ func (c *Controller) tags(ctx context.Context, s *scope, img *image) (*candidate
 	if img.Interval != nil {
 		age = img.Interval.Duration
 	}
+	who := owner(s.name, "")
 	if s.requested() {
+		who = owner(s.name, s.run.token)
 		// What was seen before somebody asked is not what they asked for.
 		age = min(age, time.Since(s.run.started))
 	}
@@ -91,7 +98,7 @@ func (c *Controller) tags(ctx context.Context, s *scope, img *image) (*candidate
 	if img.Timeout != nil {
 		key.Timeout = max(img.Timeout.Duration, time.Second)
 	}
-	result, fresh, err := c.Scanner.Get(key, age, owner(s.name), c.wake(s))
+	result, fresh, err := c.Scanner.Get(key, age, who, c.wake(s))
 	switch {
 	case err != nil:
 		return nil, registryError(img, "list the tags of "+img.Image.Image, err)

@@ -44,6 +44,9 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 		return ctrl.Result{RequeueAfter: lookAgain}, nil
 	}
 	result := s.end()
+	if s.run != nil && s.run.token != "" {
+		c.Scanner.Drop(owner(s.name, s.run.token))
+	}
 	if token, ok := fluxmeta.ReconcileAnnotationValue(s.obj.Annotations); ok && (s.run == nil || s.run.token == token) {
 		s.obj.Status.LastHandledReconcileAt = token
 	}

@@ -94,7 +94,7 @@ func newSuite(t *testing.T) *suite {
 	s.must(kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.ns}}))
 	dir := t.TempDir()
 	var err error
-	s.repo, err = testkit.NewGitRepo(t.Context(), dir+"/repo.git")
+	s.repo, err = testkit.NewGitRepo(t.Context(), dir+"/team/repo.git")
 	s.must(err)
 	s.git, err = testkit.NewGitServer(dir)
 	s.must(err)
@@ -105,7 +105,7 @@ func newSuite(t *testing.T) *suite {
 	s.must(kube.Create(t.Context(), &sourcev1.GitRepository{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "repo"},
 		Spec: sourcev1.GitRepositorySpec{
-			URL: s.git.URL + "/repo.git", Interval: metav1.Duration{Duration: time.Hour},
+			URL: s.git.URL + "/team/repo.git", Interval: metav1.Duration{Duration: time.Hour},
 			Reference: &sourcev1.GitRepositoryRef{Branch: "main"},
 		},
 	}))

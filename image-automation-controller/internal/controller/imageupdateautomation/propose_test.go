@@ -1,0 +1,204 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package imageupdateautomation_test
+
+import (
+	"strings"
+	"testing"
+
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+
+	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/forge/forgetest"
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+const project = "team/repo"
+
+// proposing is a suite with a forge, in which an automation with a pull
+// request runs. The branch holds version 1.0.0.
+type proposing struct {
+	*suite
+	forge  *forgetest.Server
+	branch string
+}
+
+func newProposing(t *testing.T, provider imagev1.Forge, api string, change ...func(*imagev1.ImageUpdateAutomation)) *proposing {
+	t.Helper()
+	p := &proposing{suite: newSuite(t)}
+	var err error
+	p.forge, err = forgetest.New()
+	p.must(err)
+	t.Cleanup(p.forge.Close)
+	p.forge.AddUser("robot", "secret-token")
+	p.forge.AddProject(project)
+	p.branch = "weir/" + p.ns + "/auto"
+	p.secret("forge", map[string]string{"token": "secret-token"})
+	first := p.suite.push("1.0.0", "")
+	p.commit("Serve the model", map[string]string{"pod.yaml": p.pod("auto", p.image("model")+":1.0.0@"+first)})
+	p.create(p.automation("auto", append([]func(*imagev1.ImageUpdateAutomation){func(a *imagev1.ImageUpdateAutomation) {
+		a.Spec.Weir.PullRequest = &imagev1.PullRequest{Provider: provider, APIURL: p.forge.URL + api, Labels: []string{"model"}}
+		a.Spec.Weir.PullRequest.SecretRef.Name = "forge"
+	}}, change...)...))
+	p.start("--forge-hosts=" + strings.TrimPrefix(p.forge.URL, "http://"))
+	return p
+}
+
+// awaitRequest waits until the last pull request is as wanted.
+func (p *proposing) awaitRequest(what string, count int, wanted func(forgetest.PullRequest) bool) forgetest.PullRequest {
+	p.Helper()
+	var last forgetest.PullRequest
+	p.poll("a pull request "+what, func() bool {
+		all := p.forge.PullRequests(project)
+		if len(all) == count {
+			last = all[count-1]
+			return wanted(last)
+		}
+		return len(all) > count
+	}, func() string {
+		a := p.get("auto")
+		return conditions.GetMessage(a, imagev1.ReadyCondition) + "\n" + strings.Join(p.forge.Calls(), "\n")
+	})
+	return last
+}
+
+func (p *proposing) head(branch string) string {
+	p.Helper()
+	out, err := p.repo.Git(p.Context(), "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch)
+	p.must(err)
+	return out
+}
+
+// One pull request, updated in place, and closed with its branch when Git
+// holds what it proposes.
+func TestPullRequest(t *testing.T) {
+	t.Parallel()
+	for provider, api := range map[imagev1.Forge]string{imagev1.ForgeGitHub: "/api/v3", imagev1.ForgeGitLab: "/api/v4", imagev1.ForgeGitea: "/api/v1"} {
+		t.Run(string(provider), func(t *testing.T) {
+			t.Parallel()
+			p := newProposing(t, provider, api)
+			p.await("auto", "is ready", isReady)
+			if got := p.forge.PullRequests(project); len(got) != 0 {
+				t.Fatalf("a pull request without a change: %+v", got)
+			}
+			second := p.push("1.1.0", "")
+			p.request("auto")
+			opened := p.awaitRequest("is opened", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" && len(pr.Labels) == 1 })
+			if opened.Head != p.branch || opened.Base != "main" || !strings.Contains(opened.Body, p.image("model")+":1.1.0@"+second) {
+				t.Errorf("opened %+v", opened)
+			}
+			a := p.await("auto", "shows it", func(a *imagev1.ImageUpdateAutomation) bool {
+				return isReady(a) && a.Status.Weir.PullRequest != nil && a.Status.Weir.PullRequest.State == "open"
+			})
+			if status := a.Status.Weir.PullRequest; status.Head != p.head(p.branch) || status.Head != a.Status.LastPushCommit || !strings.HasSuffix(conditions.GetMessage(a, imagev1.ReadyCondition), status.URL+" is open") {
+				t.Errorf("status %+v, message %s", status, conditions.GetMessage(a, imagev1.ReadyCondition))
+			}
+			pushes := p.git.Stats().Pushes
+			p.request("auto")
+			if p.git.Stats().Pushes != pushes {
+				t.Error("the same proposal was pushed again")
+			}
+
+			third := p.push("1.2.0", "")
+			p.request("auto")
+			p.awaitRequest("is updated", 1, func(pr forgetest.PullRequest) bool { return strings.Contains(pr.Body, ":1.2.0@"+third) })
+
+			// Somebody takes it over by hand.
+			p.commit("Serve 1.2.0", map[string]string{"pod.yaml": p.pod("auto", p.image("model")+":1.2.0@"+third)})
+			p.request("auto")
+			closed := p.awaitRequest("is closed", 1, func(pr forgetest.PullRequest) bool { return pr.State == "closed" })
+			if len(closed.Comments) != 1 || !strings.Contains(closed.Comments[0], "holds what this proposes") {
+				t.Errorf("comments %q", closed.Comments)
+			}
+			p.poll("the branch is gone", func() bool { return p.head(p.branch) == "" }, func() string { return "" })
+
+			// Our own closing is no refusal.
+			p.push("1.3.0", "")
+			p.request("auto")
+			p.awaitRequest("is opened again", 2, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
+		})
+	}
+}
+
+func TestPullRequestIsClosedByAPerson(t *testing.T) {
+	t.Parallel()
+	p := newProposing(t, imagev1.ForgeGitea, "/api/v1")
+	second := p.push("1.1.0", "")
+	p.request("auto")
+	opened := p.awaitRequest("is opened", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
+	p.await("auto", "shows it", func(a *imagev1.ImageUpdateAutomation) bool { return a.Status.Weir.PullRequest != nil })
+	p.forge.Shut(project, opened.Number)
+	p.request("auto")
+	p.awaitHeld("auto", imagev1.PullRequestClosedReason, "1.1.0")
+	p.request("auto")
+	if all := p.forge.PullRequests(project); len(all) != 1 {
+		t.Errorf("pull requests %+v, want that %s is not proposed again", all, second)
+	}
+	p.push("1.2.0", "")
+	p.request("auto")
+	p.awaitRequest("is opened for another candidate", 2, func(pr forgetest.PullRequest) bool {
+		return pr.State == "open" && strings.Contains(pr.Body, ":1.2.0@")
+	})
+}
+
+func TestBranchModified(t *testing.T) {
+	t.Parallel()
+	p := newProposing(t, imagev1.ForgeGitea, "/api/v1")
+	p.push("1.1.0", "")
+	p.request("auto")
+	p.awaitRequest("is opened", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
+	theirs, err := p.repo.Commit(t.Context(), testkit.GitCommit{Branch: p.branch, Author: "Eve <eve@example.com>", Files: testkit.Files(map[string]string{"notes.txt": "mine"})})
+	p.must(err)
+	p.push("1.2.0", "")
+	p.request("auto")
+	a := p.awaitFailure("auto", imagev1.BranchModifiedReason, "commit "+theirs[:7]+" by Eve <eve@example.com> on branch '"+p.branch+"'")
+	if !conditions.IsStalled(a) || p.head(p.branch) != theirs {
+		t.Errorf("the branch is at %s, want it left at %s; conditions %+v", p.head(p.branch), theirs, a.Status.Conditions)
+	}
+}
+
+// The forge fails after the push: the commit is known, and the pull request
+// follows.
+func TestForgeFails(t *testing.T) {
+	t.Parallel()
+	p := newProposing(t, imagev1.ForgeGitea, "/api/v1")
+	p.await("auto", "is ready", isReady)
+	p.forge.Inject(forgetest.Fault{Method: "POST", Path: "/pulls", Times: 2, Status: 500, Body: "secret body"})
+	p.push("1.1.0", "")
+	p.edit("auto", func(a *imagev1.ImageUpdateAutomation) {
+		a.Spec.Weir.PullRequest.Title = "New model"
+		annotate(a, fluxmeta.ReconcileRequestAnnotation, "now")
+	})
+	p.awaitFailure("auto", imagev1.PullRequestFailedReason, "propose branch '"+p.branch+"'")
+	if a := p.get("auto"); a.Status.LastPushCommit == "" || a.Status.LastPushCommit != p.head(p.branch) {
+		t.Errorf("the status lost the commit: %+v", a.Status)
+	}
+	opened := p.awaitRequest("is opened after all", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
+	if opened.Title != "New model" || p.git.Stats().Pushes != 1 {
+		t.Errorf("opened %+v after %d pushes", opened, p.git.Stats().Pushes)
+	}
+	p.await("auto", "is ready", isReady)
+}
+
+// A merged pull request is no change by a person.
+func TestPullRequestIsMerged(t *testing.T) {
+	t.Parallel()
+	p := newProposing(t, imagev1.ForgeGitea, "/api/v1")
+	second := p.push("1.1.0", "")
+	p.request("auto")
+	opened := p.awaitRequest("is opened", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
+	p.await("auto", "shows it", func(a *imagev1.ImageUpdateAutomation) bool { return a.Status.Weir.PullRequest != nil })
+	_, err := p.repo.Git(t.Context(), "update-ref", "refs/heads/main", p.head(p.branch))
+	p.must(err)
+	p.forge.Merge(project, opened.Number)
+	p.request("auto")
+	a := p.await("auto", "shows the merge", func(a *imagev1.ImageUpdateAutomation) bool {
+		return isReady(a) && a.Status.Weir.PullRequest.State == "merged"
+	})
+	if got := a.Status.Weir.Images[0]; got.Current == nil || got.Current.Digest != second || len(got.Rejected) != 0 {
+		t.Errorf("image %+v", got)
+	}
+	p.poll("the branch is gone", func() bool { return p.head(p.branch) == "" }, func() string { return "" })
+}
