@@ -30,6 +30,7 @@ type Options struct {
 	AllowLocalSources          bool
 	AllowControllerCredentials bool
 	ForgeHosts                 []string
+	RegistryRate               int
 	AcceptFluxCRDs             bool
 
 	// Config overrides the kubeconfig of the environment, and Logger the
@@ -74,6 +75,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.AllowLocalSources, "allow-local-sources", false, "Allow registries, Git servers and forges at loopback addresses and at the API server's.")
 	fs.BoolVar(&o.AllowControllerCredentials, "allow-controller-credentials", false, "Ask registries with the controller's own credentials where an object names none. Whoever may create objects can then scan what only the controller may see.")
 	fs.BoolVar(&o.AcceptFluxCRDs, "accept-flux-crds", false, "Reconcile even if the live CRD is Flux's, which drops the fields that Weir adds.")
+	fs.IntVar(&o.RegistryRate, "registry-rate", 100, "How many requests in a second are sent to one registry with one credential; twice as many at once.")
 	fs.StringSliceVar(&o.ForgeHosts, "forge-hosts", nil, "Hosts of forges' APIs that tokens may be sent to, beside the host of the Git repository.")
 }
 
@@ -83,6 +85,7 @@ func (o *Options) Validate() error {
 	for flag, value := range map[string]int64{
 		"--git-cache-size":        o.GitCacheSize,
 		"--git-max-transfer-size": o.GitMaxTransfer,
+		"--registry-rate":         int64(o.RegistryRate),
 	} {
 		if value < 1 {
 			errs = append(errs, fmt.Errorf("%s must be at least 1, got %d", flag, value))

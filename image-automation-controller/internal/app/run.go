@@ -74,7 +74,7 @@ type shared struct {
 // setup puts the controllers together.
 func setup(ctx context.Context, a *app.App, o *Options) error {
 	parts := &shared{dialer: dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)})}
-	parts.registry = registry.NewClient(registry.Options{Dialer: parts.dialer})
+	parts.registry = registry.NewClient(registry.Options{Dialer: parts.dialer, Rate: o.RegistryRate, Burst: 2 * o.RegistryRate})
 	parts.scanner = scan.New(scan.Options{
 		Client: parts.registry, Dir: filepath.Join(o.StoragePath, "tags"), Log: a.Log.WithName("scan"),
 		MinRetry: o.RateLimiter.MinRetryDelay, MaxRetry: o.RateLimiter.MaxRetryDelay,

@@ -177,13 +177,17 @@ func (b *Batcher) Submit(j Job) {
 	key := j.Target.Key()
 	q := b.queues[key]
 	if q == nil {
-		q = &queue{key: key, host: j.Target.host()}
+		q = &queue{key: key, host: j.Target.host(), arrived: make(chan struct{}, 1)}
 		b.queues[key] = q
 	}
 	t := &task{job: j, queue: q}
 	t.wanted, t.cancel = context.WithCancel(context.Background())
 	q.tasks = append(q.tasks, t)
 	b.waiting[j.Owner] = t
+	select {
+	case q.arrived <- struct{}{}:
+	default:
+	}
 	b.begin(q)
 }
 

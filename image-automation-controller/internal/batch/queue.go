@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// window is how long a first job waits for others with the same key.
-	window = 100 * time.Millisecond
+	// window is how long a job waits for others with the same key after the last
+	// one has come, and longest how long the first one waits for all of them.
+	window  = 100 * time.Millisecond
+	longest = 2 * time.Second
 	// maxRuns bounds the batches that run at a time, and maxPerHost those of
 	// them that talk to one host, so that a dead server holds up its own users.
 	maxRuns    = 32
@@ -40,6 +42,28 @@ type queue struct {
 	tasks     []*task
 	// busy: a goroutine takes care of it.
 	busy bool
+	// arrived has room for one: a job has come.
+	arrived chan struct{}
+}
+
+// gather returns when no more jobs come. Those of many automations become due
+// together, and their registries answer one after the other.
+func (q *queue) gather(ctx context.Context) {
+	quiet, late := time.NewTimer(window), time.NewTimer(longest)
+	defer quiet.Stop()
+	defer late.Stop()
+	for {
+		select {
+		case <-q.arrived:
+			quiet.Reset(window)
+		case <-quiet.C:
+			return
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // begin has a goroutine take care of the queue. The caller holds the mutex.
@@ -54,13 +78,8 @@ func (b *Batcher) begin(q *queue) {
 
 // serve runs one batch after the other until nobody waits.
 func (b *Batcher) serve(ctx context.Context, q *queue) {
-	timer := time.NewTimer(window)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 	for {
+		q.gather(ctx)
 		release, err := b.slots.acquire(ctx, q.host)
 		tasks := b.next(q, err == nil)
 		if len(tasks) > 0 {

@@ -20,8 +20,8 @@ import (
 
 // Defaults of Options, and limits.
 const (
-	defaultRate       = 20
-	defaultBurst      = 50
+	defaultRate       = 100
+	defaultBurst      = 200
 	defaultCacheBytes = 32 << 20
 	// maxSessions bounds for how many hosts and credentials connections,
 	// tokens and the time of the next request are kept.
@@ -33,7 +33,7 @@ type Options struct {
 	// Dialer opens all connections.
 	Dialer *dial.Dialer
 	// Rate is how many requests in a second are sent to one host with one
-	// credential, 20 by default, and Burst how many at once, 50 by default.
+	// credential, 100 by default, and Burst how many at once, 200 by default.
 	Rate, Burst int
 	// CacheBytes bounds what is kept of manifests and blobs, 32 MiB by
 	// default.
