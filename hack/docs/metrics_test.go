@@ -12,54 +12,74 @@ import (
 	"testing"
 )
 
-var (
-	metric    = regexp.MustCompile(`"(gpuquota_[a-z_]+)"`)
-	described = regexp.MustCompile("`(gpuquota_[a-z_]+)`")
-	// figures are named without what they begin with.
-	figures = []string{"gpuquota_hard", "gpuquota_used", "gpuquota_reserved", "gpuquota_available", "gpuquota_unselected_used"}
-)
-
-// TestEveryMetricIsDescribed compares the metrics that the page of GPUQuotas
-// names with those that the programs define.
+// TestEveryMetricIsDescribed compares the metrics that the page of a kind names
+// with those that the programs define.
 func TestEveryMetricIsDescribed(t *testing.T) {
-	defined := map[string]bool{}
-	for _, name := range figures {
-		defined[name] = true
-	}
-	for _, dir := range []string{"gpu-quota-controller/internal", "pkg/ledger"} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
+	for name, tc := range map[string]struct {
+		page, prefix string
+		dirs         []string
+		// composed are defined without what they begin with.
+		composed []string
+		// least is how many there are at least.
+		least int
+	}{
+		"quotas": {
+			page: gpuQuotas, prefix: "gpuquota_", dirs: []string{"gpu-quota-controller/internal", "pkg/ledger"},
+			composed: []string{"gpuquota_hard", "gpuquota_used", "gpuquota_reserved", "gpuquota_available", "gpuquota_unselected_used"},
+			least:    15,
+		},
+		"images": {page: automations, prefix: "weir_image_", dirs: []string{"image-automation-controller/internal"}, least: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defined := map[string]bool{}
+			for _, name := range tc.composed {
+				defined[name] = true
 			}
-			source, err := os.ReadFile(path)
-			for _, match := range metric.FindAllStringSubmatch(string(source), -1) {
-				defined[match[1]] = true
+			for _, dir := range tc.dirs {
+				collect(t, filepath.Join(root, dir), regexp.MustCompile(`"(`+tc.prefix+`[a-z_]+)"`), defined)
 			}
-			return err
+			if len(defined) < tc.least {
+				t.Fatalf("only %d metrics were found", len(defined))
+			}
+			told := map[string]bool{}
+			note(t, filepath.Join(root, tc.page), regexp.MustCompile("`("+tc.prefix+"[a-z_]+)`"), told)
+			for name := range defined {
+				if !told[name] {
+					t.Errorf("%s does not describe %s", tc.page, name)
+				}
+			}
+			for name := range told {
+				if !defined[name] {
+					t.Errorf("%s describes %s, which there is not", tc.page, name)
+				}
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
+	}
+}
+
+// collect notes what the programs in a directory match.
+func collect(t *testing.T, dir string, pattern *regexp.Regexp, found map[string]bool) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
 		}
-	}
-	if len(defined) < len(figures)+10 {
-		t.Fatalf("only %d metrics were found", len(defined))
-	}
-	page, err := os.ReadFile(filepath.Join(root, gpuQuotas))
+		note(t, path, pattern, found)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]bool{}
-	for _, match := range described.FindAllStringSubmatch(string(page), -1) {
-		told[match[1]] = true
+}
+
+// note notes what a file matches.
+func note(t *testing.T, path string, pattern *regexp.Regexp, found map[string]bool) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for name := range defined {
-		if !told[name] {
-			t.Errorf("%s does not describe %s", gpuQuotas, name)
-		}
-	}
-	for name := range told {
-		if !defined[name] {
-			t.Errorf("%s describes %s, which there is not", gpuQuotas, name)
-		}
+	for _, match := range pattern.FindAllStringSubmatch(string(content), -1) {
+		found[match[1]] = true
 	}
 }
