@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -55,7 +54,7 @@ func (c *Controller) begin(_ context.Context, s *scope) error {
 		}
 		old.cancel()
 	}
-	run := &run{key: key, generation: s.obj.Generation, started: time.Now(), policies: s.policies, failed: map[string]error{}, verified: maps.Clone(s.entry.verified)}
+	run := &run{key: key, generation: s.obj.Generation, started: time.Now(), policies: s.policies, failed: map[string]error{}}
 	run.token, _ = fluxmeta.ReconcileAnnotationValue(s.obj.Annotations)
 	run.ctx, run.cancel = context.WithCancel(c.background)
 	s.entry.run, s.run = run, run
@@ -118,6 +117,7 @@ func (c *Controller) wake(s *scope) func() {
 // drop forgets an object and stops what goes on for it.
 func (c *Controller) drop(name types.NamespacedName) {
 	c.memory.drop(name)
+	c.Figures.drop(name)
 	c.Batches.Cancel(name)
 	c.Scanner.Drop(owner(name, ""))
 }

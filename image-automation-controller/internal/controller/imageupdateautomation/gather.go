@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
@@ -47,10 +48,19 @@ func (c *Controller) gather(_ context.Context, s *scope) error {
 	}
 	needs := r.needs()
 	before := statusOf(s.obj)
+	signatures, known := s.entry.signatures, s.entry.known
+	if s.requested() {
+		known = nil
+	}
 	r.gathering.start(r.ctx, func(ctx context.Context) (struct{}, error) {
+		var images sync.WaitGroup
 		for _, set := range r.images {
-			c.find(ctx, set, before[set.Name], needs[set.Name], r.verified)
+			if set.known == nil {
+				set.known = known[set.Name].of(set)
+			}
+			images.Go(func() { c.find(ctx, set, before[set.Name], needs[set.Name], signatures) })
 		}
+		images.Wait()
 		return struct{}{}, nil
 	}, c.wake(s))
 	if _, _, over := r.gathering.result(); !over {
@@ -80,29 +90,57 @@ func statusOf(obj *imagev1.ImageUpdateAutomation) map[string]imagev1.ImageStatus
 	return images
 }
 
+// remembered is what was found out about an image by a run that is over.
+type remembered struct {
+	scanned time.Time
+	access  string
+	*knowledge
+}
+
+// of returns what was found out, if it is about the same scan, by the same
+// credentials and keys: between two looks at the registry nothing is asked
+// twice.
+func (m *remembered) of(set *candidateSet) *knowledge {
+	if m == nil || !m.scanned.Equal(set.scan.At) || m.access != set.identity() || m.err != nil {
+		return nil
+	}
+	return &knowledge{ranked: m.ranked, facts: plan.Facts{Tags: maps.Clone(m.facts.Tags), Digests: maps.Clone(m.facts.Digests)}}
+}
+
+// identity tells what an image is asked with.
+func (set *candidateSet) identity() string {
+	keys := ""
+	if set.keys != nil {
+		keys = set.keys.sum
+	}
+	return sum(set.access.Key(), keys)
+}
+
 // find fills what is known of an image: first what is likely to be needed,
 // and then what a plan asked for.
-func (c *Controller) find(ctx context.Context, set *candidateSet, before imagev1.ImageStatus, need plan.Need, verified map[string]string) {
+func (c *Controller) find(ctx context.Context, set *candidateSet, before imagev1.ImageStatus, need plan.Need, signatures *signatures) {
 	limit := defaultScanTimeout
 	if set.Timeout != nil {
 		limit = max(set.Timeout.Duration, time.Second)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	f := &finder{Controller: c, set: set, before: before, verified: verified}
-	if set.known == nil {
-		set.known = &knowledge{facts: plan.Facts{Tags: map[string]*plan.Artifact{}, Digests: map[string]*plan.Artifact{}}}
-		set.known.ranked, set.known.err = f.rank(ctx)
+	f := &finder{Controller: c, set: set, before: before, signatures: signatures}
+	known := set.known
+	if known == nil {
+		known = &knowledge{facts: plan.Facts{Tags: map[string]*plan.Artifact{}, Digests: map[string]*plan.Artifact{}}}
+		set.known = known
+		known.ranked, known.err = f.rank(ctx)
 		need = f.likely()
 	}
 	for _, tag := range need.Tags {
-		if set.known.err == nil && set.known.facts.Tags[tag] == nil {
-			set.known.facts.Tags[tag], set.known.err = f.tag(ctx, tag)
+		if known.err == nil {
+			known.err = f.tag(ctx, tag)
 		}
 	}
 	for _, digest := range need.Digests {
-		if set.known.err == nil && set.known.facts.Digests[digest] == nil {
-			set.known.facts.Digests[digest], set.known.err = f.digest(ctx, digest)
+		if known.err == nil && known.facts.Digests[digest] == nil {
+			known.err = f.digest(ctx, digest)
 		}
 	}
 }
@@ -111,9 +149,9 @@ func (c *Controller) find(ctx context.Context, set *candidateSet, before imagev1
 type finder struct {
 	*Controller
 
-	set      *candidateSet
-	before   imagev1.ImageStatus
-	verified map[string]string
+	set        *candidateSet
+	before     imagev1.ImageStatus
+	signatures *signatures
 }
 
 // rank orders the tags.
@@ -173,59 +211,65 @@ func (f *finder) likely() plan.Need {
 }
 
 // tag finds out what a tag stands for, and all that has to be known of it.
-func (f *finder) tag(ctx context.Context, tag string) (*plan.Artifact, error) {
+func (f *finder) tag(ctx context.Context, tag string) error {
 	artifact, err := f.resolve(ctx, tag)
 	if err != nil || artifact.Err != nil {
-		return artifact, err
+		return err
 	}
 	if len(f.set.Gates) > 0 && artifact.Manifest == nil {
 		if err := f.inspect(ctx, artifact); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return artifact, f.verify(ctx, artifact)
+	if artifact.Err == nil && f.set.keys != nil && artifact.SignedBy == "" && artifact.Signature == nil {
+		if err := f.verify(ctx, artifact); err != nil {
+			return err
+		}
+	}
+	f.set.known.facts.Tags[tag] = artifact
+	return nil
 }
 
 // resolve asks for the digest of a tag, once for a decision.
 func (f *finder) resolve(ctx context.Context, tag string) (*plan.Artifact, error) {
 	if known := f.set.known.facts.Tags[tag]; known != nil {
-		return known, nil
+		own := *known
+		return &own, nil
 	}
 	digest, err := f.Registry.Digest(ctx, f.set.repository, f.set.access, tag)
 	artifact := &plan.Artifact{Tag: tag, Digest: digest, FirstSeen: f.firstSeen(digest)}
-	if isUnreadable(err) {
+	switch {
+	case isUnreadable(err):
 		artifact.Err = fmt.Errorf("find the digest of %s:%s: %w", f.set.Image.Image, tag, err)
-		return artifact, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, registryError(f.set.image, "find the digest of tag "+tag, err)
 	}
-	return artifact, nil
+	f.set.known.facts.Tags[tag] = artifact
+	own := *artifact
+	return &own, nil
 }
 
 // inspectTag is resolve with the manifest.
 func (f *finder) inspectTag(ctx context.Context, tag string) (*plan.Artifact, error) {
 	artifact, err := f.resolve(ctx, tag)
-	if err != nil || artifact.Err != nil {
+	if err != nil || artifact.Err != nil || artifact.Manifest != nil {
 		return artifact, err
 	}
-	if artifact.Manifest == nil {
-		if err := f.inspect(ctx, artifact); err != nil {
-			return nil, err
-		}
+	if err := f.inspect(ctx, artifact); err != nil {
+		return nil, err
 	}
+	f.set.known.facts.Tags[tag] = artifact
 	return artifact, nil
 }
 
 // digest finds out what Git holds, or has held.
-func (f *finder) digest(ctx context.Context, digest string) (*plan.Artifact, error) {
-	for _, artifact := range f.set.known.facts.Tags {
-		if artifact.Digest == digest && artifact.Manifest != nil {
-			return artifact, nil
-		}
-	}
+func (f *finder) digest(ctx context.Context, digest string) error {
 	artifact := &plan.Artifact{Digest: digest}
-	return artifact, f.inspect(ctx, artifact)
+	if err := f.inspect(ctx, artifact); err != nil {
+		return err
+	}
+	f.set.known.facts.Digests[digest] = artifact
+	return nil
 }
 
 func (f *finder) inspect(ctx context.Context, artifact *plan.Artifact) error {

@@ -35,8 +35,10 @@ type entry struct {
 	last *decided
 	// failures counts runs that failed in a row.
 	failures int
-	// verified names the key that has signed a digest.
-	verified map[string]string
+	// signatures are those that were found good.
+	signatures *signatures
+	// known is what the last run found out about images, by name.
+	known map[string]*remembered
 }
 
 // decided is a decision that holds as long as tip and inputs are the same.
@@ -53,7 +55,7 @@ func (m *memory) entry(name types.NamespacedName, uid types.UID) *entry {
 	}
 	e := m.entries[name]
 	if e == nil || e.uid != uid {
-		e = &entry{uid: uid, verified: map[string]string{}}
+		e = &entry{uid: uid, signatures: &signatures{}}
 		m.entries[name] = e
 	}
 	return e
@@ -89,9 +91,6 @@ type run struct {
 	// why others are not.
 	images []*candidateSet
 	failed map[string]error
-	// verified is the entry's, taken along: a run that was given up may still
-	// be at work.
-	verified map[string]string
 	// rounds counts how often registries were asked for more.
 	rounds int
 

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
@@ -18,6 +20,9 @@ import (
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
+// forgeTimeout bounds one conversation with a forge.
+const forgeTimeout = time.Minute
+
 // superseded stands in the body of a pull request that we closed ourselves.
 const superseded = "Superseded: "
 
@@ -25,7 +30,7 @@ const superseded = "Superseded: "
 type branchModified struct{ branch, commit, author string }
 
 func (b *branchModified) Error() string {
-	return fmt.Sprintf("commit %s by %s on branch '%s' is not of this automation, and would be lost; merge it, move it elsewhere or delete the branch",
+	return fmt.Sprintf("commit %s by %s on branch '%s' is not of this automation, and would be lost; merge it, move it elsewhere or delete the branch, and ask for a run",
 		b.commit, b.author, b.branch)
 }
 
@@ -70,6 +75,8 @@ func (c *Controller) review(ctx context.Context, s *scope) error {
 	}
 	client, branch, id := s.run.forge, s.run.target.Branch, s.id()
 	s.run.reviewing.start(s.run.ctx, func(ctx context.Context) ([]forge.PullRequest, error) {
+		ctx, cancel := context.WithTimeout(ctx, forgeTimeout)
+		defer cancel()
 		return client.Find(ctx, branch, id)
 	}, c.wake(s))
 	_, err, over := s.run.reviewing.result()
@@ -171,7 +178,7 @@ func (c *Controller) propose(_ context.Context, s *scope) error {
 	p := &proposal{
 		Controller: c, client: r.forge, result: result, target: r.target, commit: r.outcome.Commit,
 		request:    forge.Request{Head: r.target.Branch, Base: r.target.Base, ID: s.id(), Labels: s.pullRequest().Labels, Title: s.pullRequest().Title},
-		incomplete: len(r.failed) > 0 || r.anyUnknown(),
+		incomplete: slices.ContainsFunc(s.spec.images, func(img *image) bool { return r.unknown(img.Name) }),
 	}
 	if s.obj.Status.Weir != nil && s.obj.Status.Weir.PullRequest != nil {
 		p.before = s.obj.Status.Weir.PullRequest.DeepCopy()
@@ -197,16 +204,6 @@ func (c *Controller) propose(_ context.Context, s *scope) error {
 	return nil
 }
 
-// anyUnknown reports whether the registry of an image failed in the end.
-func (r *run) anyUnknown() bool {
-	for _, set := range r.images {
-		if set.known.err != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // proposal is what a pull request is to be.
 type proposal struct {
 	*Controller
@@ -230,6 +227,8 @@ type settlement struct {
 }
 
 func (p *proposal) run(ctx context.Context) (settlement, error) {
+	ctx, cancel := context.WithTimeout(ctx, forgeTimeout)
+	defer cancel()
 	var open *forge.PullRequest
 	if len(p.found) > 0 && p.found[0].State == forge.StateOpen {
 		open = &p.found[0]

@@ -56,6 +56,9 @@ func (c *Controller) settle(ctx context.Context, s *scope) error {
 	default:
 		s.entry.last = &decided{tip: tip, inputs: r.inputs(r.refusals()), result: result}
 	}
+	if compared {
+		report(ctx, result)
+	}
 	c.hold(s, result)
 	s.writeImages(result, r.outcome.Commit != "" && r.target.Branch == r.target.Base)
 	if pushed {
@@ -63,6 +66,18 @@ func (c *Controller) settle(ctx context.Context, s *scope) error {
 		c.nudge(ctx, s)
 	}
 	return s.unfinished()
+}
+
+// report logs markers that cannot be followed.
+func report(ctx context.Context, result *plan.Result) {
+	const most = 10
+	for i := range result.Problems {
+		if i == most {
+			ctrl.LoggerFrom(ctx).Info("More markers are left out", "count", len(result.Problems)-most)
+			return
+		}
+		ctrl.LoggerFrom(ctx).Info("A marker is left out", "problem", result.Problems[i].String())
+	}
 }
 
 // notePush notes the last commit of ours on the branch.

@@ -6,6 +6,7 @@ package imageupdateautomation
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,12 @@ func (s *scope) end() *plan.Result {
 	}
 	s.run.cancel()
 	s.entry.run = nil
-	s.entry.verified = s.run.verified
+	if s.run.outcome != nil {
+		s.entry.known = map[string]*remembered{}
+		for _, set := range s.run.images {
+			s.entry.known[set.Name] = &remembered{scanned: set.scan.At, access: set.identity(), knowledge: set.known}
+		}
+	}
 	result, _, _ := s.run.decision()
 	return result
 }
@@ -159,26 +165,48 @@ func (c *Controller) hold(s *scope, result *plan.Result) {
 			}
 		}
 	}
-	c.Figures.hold(s.name, result.Holds)
-	if len(result.Holds) == 0 {
+	holds := append(slices.Clone(result.Holds), s.undecided()...)
+	c.Figures.hold(s.name, holds)
+	if len(holds) == 0 {
 		conditions.Delete(s.obj, imagev1.HeldCondition)
 		return
 	}
 	const most = 5
 	var texts []string
-	for i := range result.Holds {
-		text := describeHold(&result.Holds[i])
+	for i := range holds {
+		text := describeHold(&holds[i])
 		if len(texts) < most {
 			texts = append(texts, text)
 		}
-		if !known[holdKey(result.Holds[i].Image, &result.Holds[i].HeldImage)] && !s.told(text) {
-			c.held(s, &result.Holds[i], text)
+		if !known[holdKey(holds[i].Image, &holds[i].HeldImage)] && !s.told(text) {
+			c.held(s, &holds[i], text)
 		}
 	}
-	if rest := len(result.Holds) - most; rest > 0 {
+	if rest := len(holds) - most; rest > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", rest))
 	}
-	conditions.MarkTrue(s.obj, imagev1.HeldCondition, result.Holds[0].Reason, "%s", strings.Join(texts, "; "))
+	conditions.MarkTrue(s.obj, imagev1.HeldCondition, holds[0].Reason, "%s", strings.Join(texts, "; "))
+}
+
+// undecided are the holds of images that this run could not look at.
+func (s *scope) undecided() []plan.Hold {
+	var holds []plan.Hold
+	before := statusOf(s.obj)
+	for _, img := range s.spec.images {
+		if !s.run.unknown(img.Name) {
+			continue
+		}
+		for _, held := range before[img.Name].Held {
+			holds = append(holds, plan.Hold{Image: img.Name, HeldImage: held})
+		}
+	}
+	return holds
+}
+
+// unknown reports whether the registry of an image failed.
+func (r *run) unknown(image string) bool {
+	i := slices.IndexFunc(r.images, func(set *candidateSet) bool { return set.Name == image })
+	return i < 0 || r.images[i].known.err != nil
 }
 
 // told reports whether the condition already says so, for images that have no

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/cosign"
@@ -41,24 +42,40 @@ func (c *Controller) verifierOf(ctx context.Context, namespace string, img *imag
 	return &verifier{keys: keys, sum: sum(secret)}, nil
 }
 
-// verify looks for a signature of an artifact, unless a good one was found
-// before: neither digest nor key can change what it covers.
-func (f *finder) verify(ctx context.Context, artifact *plan.Artifact) error {
-	if f.set.keys == nil {
-		return nil
+// signatures names the key that has signed a digest, where that is known.
+// Neither digest nor keys can change what a signature covers.
+type signatures struct {
+	mu sync.Mutex
+	by map[string]string
+}
+
+func (s *signatures) get(key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[key]
+}
+
+func (s *signatures) put(key, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by == nil || len(s.by) >= maxVerified {
+		s.by = map[string]string{}
 	}
+	s.by[key] = name
+}
+
+// verify looks for a signature of an artifact, unless a good one was found
+// before.
+func (f *finder) verify(ctx context.Context, artifact *plan.Artifact) error {
 	key := f.set.repository.String() + "@" + artifact.Digest + " " + f.set.keys.sum
-	if name, ok := f.verified[key]; ok {
-		artifact.SignedBy = name
+	if artifact.SignedBy = f.signatures.get(key); artifact.SignedBy != "" {
 		return nil
 	}
 	name, err := cosign.Verify(ctx, f.Registry, f.set.repository, f.set.access, artifact.Digest, f.set.keys.keys)
 	switch {
 	case err == nil:
-		if len(f.verified) >= maxVerified {
-			clear(f.verified)
-		}
-		f.verified[key], artifact.SignedBy = name, name
+		artifact.SignedBy = name
+		f.signatures.put(key, name)
 	case errors.Is(err, cosign.ErrUnsigned), errors.Is(err, cosign.ErrMismatch), isUnreadable(err):
 		artifact.Signature = err
 	default:
