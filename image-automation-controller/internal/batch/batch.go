@@ -45,9 +45,11 @@ type Target struct {
 	// Options go to the server with the push, as "key=value", or as "key" where
 	// the value is empty.
 	Options map[string]string
-	// Lease may refuse to replace head, the commit that is on Branch, where
-	// Branch is not Base. Nil replaces anything. It is no part of the Key.
-	Lease func(head *git.Commit) error
+	// Lease may refuse to replace a commit that is on Branch, where Branch is not
+	// Base. It is asked about the head and what is below, until it refuses one:
+	// that has to be a commit of the base. Nil replaces anything. It is no part
+	// of the Key.
+	Lease func(c *git.Commit) error
 }
 
 // Key returns a hash of everything that jobs must have in common to share a push.

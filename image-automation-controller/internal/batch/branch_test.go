@@ -6,6 +6,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -100,6 +101,62 @@ func TestLease(t *testing.T) {
 		return bump(0, "v3")(ctx, tip)
 	}
 	if o := w.one(j); !errors.Is(o.Err, foreign) || w.git("rev-parse", "images") != theirs {
+		t.Errorf("outcome %+v, want a refusal", o)
+	}
+	w.clean()
+}
+
+// TestLeaseOnAllCommits: a commit of somebody else below one of ours is not
+// replaced either, and those of the base are nobody's.
+func TestLeaseOnAllCommits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	foreign := errors.New("a person pushed")
+	j := w.proposed(0, "v1")
+	j.Target.Lease = func(c *git.Commit) error {
+		if !strings.HasPrefix(c.Author.Name, "bot-") {
+			return foreign
+		}
+		return nil
+	}
+	ours := w.one(j).Commit
+	as := func(author, parent, branch, path string) string {
+		t.Helper()
+		w.git("update-ref", "refs/heads/"+branch, parent)
+		hash, err := w.repo.Commit(t.Context(), testkit.GitCommit{Branch: branch, Author: author, Files: testkit.Files(map[string]string{path: parent})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hash
+	}
+	theirs := as("Person <p@example.com>", ours, "images", "x")
+	head := as("bot-00 <bot@example.com>", theirs, "images", "y")
+	j.Plan = bump(0, "v2")
+	if o := w.one(j); !errors.Is(o.Err, foreign) || o.Head != head || w.git("rev-parse", "images") != head {
+		t.Errorf("outcome %+v, want that a commit below the head is not lost", o)
+	}
+	// The base moves on, by commits of people.
+	w.git("update-ref", "refs/heads/images", ours)
+	for i := range 30 {
+		w.commit("main", map[string]string{"z": fmt.Sprint(i)})
+	}
+	o := w.one(j)
+	if o.Err != nil || w.git("rev-parse", "images") != o.Commit || w.git("rev-parse", "images^") != w.git("rev-parse", "main") {
+		t.Errorf("outcome %+v, want a commit on the new base", o)
+	}
+	// The branch is merged with what somebody added, and left behind.
+	theirs = as("Person <p@example.com>", o.Commit, "images", "x")
+	main := w.git("rev-parse", "main")
+	merge := w.git("-c", "user.name=p", "-c", "user.email=p@example.com", "commit-tree", "-p", main, "-p", theirs, "-m", "merge", theirs+"^{tree}")
+	w.git("update-ref", "refs/heads/main", merge)
+	j.Plan = bump(0, "v3")
+	if o = w.one(j); o.Err != nil || w.git("rev-parse", "images^") != merge {
+		t.Errorf("outcome %+v, want that what was merged is replaced", o)
+	}
+	// Another history of the base does not have it: nobody knows whose it was.
+	w.git("update-ref", "refs/heads/main", main)
+	j.Plan = bump(0, "v4")
+	if o = w.one(j); !errors.Is(o.Err, foreign) {
 		t.Errorf("outcome %+v, want a refusal", o)
 	}
 	w.clean()

@@ -13,7 +13,8 @@ import (
 
 const (
 	branchPrefix = "refs/heads/"
-	// maxBehind is how many commits the destination of a refspec may be behind.
+	// maxBehind is how many commits the destination of a refspec, or the place
+	// where a branch begins, may be behind.
 	maxBehind = 1000
 )
 
@@ -77,38 +78,76 @@ func (r *run) look(ctx context.Context) (p place, err error) {
 }
 
 // lease asks each task whether what is on the branch may be replaced, and
-// returns those that agree.
+// returns those that agree: with every commit of it that the base does not have.
 func (r *run) lease(ctx context.Context, p *place, tasks []*task) ([]*task, error) {
 	if r.target.Branch == r.target.Base || p.old == "" || p.old == p.start.Hash {
 		return tasks, nil
 	}
+	doubts, err := r.doubts(ctx, p, tasks)
+	if err != nil || len(doubts) == 0 {
+		return tasks, err
+	}
+	open := map[string]bool{}
+	for _, d := range doubts {
+		open[d.hash] = true
+	}
+	// Where the branch begins, or has been merged, the base has the commit.
+	err = r.store.History(ctx, r.remote, p.start, maxBehind, func(c *git.Commit) (bool, error) {
+		delete(open, c.Hash)
+		for _, parent := range c.Parents {
+			delete(open, parent)
+		}
+		return len(open) > 0, nil
+	})
 	var agree []*task
+	for _, t := range tasks {
+		if d, found := doubts[t]; found && open[d.hash] {
+			r.outcomes[t] = Outcome{Revision: p.start.Revision, Head: p.old, Err: d.err}
+			continue
+		}
+		agree = append(agree, t)
+	}
+	return agree, err
+}
+
+// doubt is the newest commit of a branch that a task does not want to replace.
+type doubt struct {
+	hash string
+	err  error
+}
+
+// doubts goes through the commits of the branch from the newest down until each
+// task has one that it does not want to replace, and notes what is there.
+func (r *run) doubts(ctx context.Context, p *place, tasks []*task) (map[*task]doubt, error) {
+	var doubts map[*task]doubt
 	var there []*fact
 	head := git.Target{Hash: p.old, Revision: r.target.Branch + "@sha1:" + p.old}
-	// One more than there can be, to see where they begin.
-	err := r.store.History(ctx, r.remote, head, len(tasks)+1, func(c *git.Commit) (bool, error) {
+	err := r.store.History(ctx, r.remote, head, maxBehind, func(c *git.Commit) (bool, error) {
 		if c.Hash == p.old { // The first, perhaps a second time after damage on disk.
-			there, agree = nil, nil
+			there, doubts = nil, map[*task]doubt{}
 		}
 		if c.Hash == p.start.Hash {
 			p.there = there
 			return false, nil
 		}
-		if there = append(there, newFact(c)); len(there) > 1 {
-			return true, nil
+		// One more than there can be shows that there are others.
+		more := len(there) <= len(tasks)
+		if more {
+			there = append(there, newFact(c))
 		}
 		for _, t := range tasks {
-			if t.job.Target.Lease != nil {
-				if err := t.job.Target.Lease(c); err != nil {
-					r.outcomes[t] = Outcome{Revision: p.start.Revision, Head: p.old, Err: err}
-					continue
-				}
+			if _, found := doubts[t]; found || t.job.Target.Lease == nil {
+				continue
 			}
-			agree = append(agree, t)
+			if err := t.job.Target.Lease(c); err != nil {
+				doubts[t] = doubt{hash: c.Hash, err: err}
+				continue
+			}
+			more = true
 		}
-		return len(agree) > 0, nil
+		return more, nil
 	})
-	return agree, err
+	return doubts, err
 }
 
 // same returns the hashes of the commits on the branch, the oldest first, if

@@ -48,16 +48,29 @@ func (r *run) leased(s *scope) batch.Target {
 	if s.pullRequest() == nil {
 		return target
 	}
-	ours, email := r.base.Writer(), r.base.Author.Email
-	target.Lease = func(head *git.Commit) error {
-		for _, trailer := range message.ParseTrailers(head.Message) {
-			if trailer.Key == plan.AutomationTrailer && trailer.Value == ours && head.Author.Email == email {
-				return nil
-			}
+	pushed := ""
+	if s.obj.Status.Weir != nil && s.obj.Status.Weir.PullRequest != nil {
+		pushed = s.obj.Status.Weir.PullRequest.Head
+	}
+	target.Lease = func(c *git.Commit) error {
+		if c.Hash == pushed || r.wrote(c) {
+			return nil
 		}
-		return &branchModified{branch: target.Branch, commit: head.Hash[:min(7, len(head.Hash))], author: head.Author.String()}
+		return &branchModified{branch: target.Branch, commit: c.Hash[:min(7, len(c.Hash))], author: c.Author.String()}
 	}
 	return target
+}
+
+// wrote reports whether a commit says that it is of this automation. One that
+// somebody amended keeps author and trailers, and has another committer; a merge
+// brings what others wrote.
+func (r *run) wrote(c *git.Commit) bool {
+	email := r.base.Author.Email
+	if c.Author.Email != email || c.Committer.Email != email || len(c.Parents) > 1 {
+		return false
+	}
+	ours := message.Trailer{Key: plan.AutomationTrailer, Value: r.base.Writer()}
+	return slices.Contains(message.ParseTrailers(c.Message), ours)
 }
 
 // review asks the forge for our pull requests before anything is planned:

@@ -6,6 +6,7 @@ package imageupdateautomation_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -149,14 +150,45 @@ func TestBranchModified(t *testing.T) {
 	p.push("1.1.0", "")
 	p.request("auto")
 	p.awaitRequest("is opened", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
-	theirs, err := p.repo.Commit(t.Context(), testkit.GitCommit{Branch: p.branch, Author: "Eve <eve@example.com>", Files: testkit.Files(map[string]string{"notes.txt": "mine"})})
+	ours := p.head(p.branch)
+	said, err := p.repo.Git(t.Context(), "log", "-1", "--format=%B", ours)
 	p.must(err)
 	p.push("1.2.0", "")
-	p.request("auto")
-	a := p.awaitFailure("auto", imagev1.BranchModifiedReason, "commit "+theirs[:7]+" by Eve <eve@example.com> on branch '"+p.branch+"'")
-	if !conditions.IsStalled(a) || p.head(p.branch) != theirs {
-		t.Errorf("the branch is at %s, want it left at %s; conditions %+v", p.head(p.branch), theirs, a.Status.Conditions)
+	refuses := func(head, theirs, author string) {
+		t.Helper()
+		p.request("auto")
+		a := p.awaitFailure("auto", imagev1.BranchModifiedReason, "commit "+theirs[:7]+" by "+author+" on branch '"+p.branch+"'")
+		if !conditions.IsStalled(a) || p.head(p.branch) != head {
+			t.Errorf("the branch is at %s, want it left at %s; conditions %+v", p.head(p.branch), head, a.Status.Conditions)
+		}
 	}
+	commit := func(author, message string) string {
+		t.Helper()
+		hash, err := p.repo.Commit(t.Context(), testkit.GitCommit{
+			Branch: p.branch, Author: author, Message: message, Files: testkit.Files(map[string]string{"notes.txt": message}),
+		})
+		p.must(err)
+		return hash
+	}
+	theirs := commit("Eve <eve@example.com>", "Mine")
+	refuses(theirs, theirs, "Eve <eve@example.com>")
+	// A commit in our name on top of it.
+	refuses(commit("Weir <weir@example.com>", said), theirs, "Eve <eve@example.com>")
+	// As after git commit --amend.
+	amended, err := p.repo.Git(t.Context(), "-c", "author.name=Weir", "-c", "author.email=weir@example.com",
+		"commit-tree", "-p", ours+"^", "-m", said, theirs+"^{tree}")
+	p.must(err)
+	_, err = p.repo.Git(t.Context(), "update-ref", "refs/heads/"+p.branch, amended)
+	p.must(err)
+	refuses(amended, amended, "Weir <weir@example.com>")
+	p.edit("auto", func(a *imagev1.ImageUpdateAutomation) { a.Spec.Interval.Duration = time.Second })
+	p.await("auto", "shows that it is the same with another interval", func(a *imagev1.ImageUpdateAutomation) bool {
+		return conditions.IsStalled(a) && a.Status.ObservedGeneration == a.Generation
+	})
+	// Nothing but the Git server knows that it is mended.
+	_, err = p.repo.Git(t.Context(), "update-ref", "refs/heads/"+p.branch, ours)
+	p.must(err)
+	p.await("auto", "goes on", func(a *imagev1.ImageUpdateAutomation) bool { return isReady(a) && p.head(p.branch) != ours })
 }
 
 // The forge fails after the push: the commit is known, and the pull request

@@ -62,6 +62,10 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 	if err == nil && !wasReady {
 		c.succeeded(s)
 	}
+	if outcome.RequeueAfter == 0 && s.run != nil && s.run.outcome != nil {
+		// What stalls a run that reached Git can be mended there, unseen.
+		outcome.RequeueAfter = c.Options.Jitter(s.interval())
+	}
 	if s.run != nil && s.run.key != s.key() {
 		// Something changed while the run was under way.
 		outcome.RequeueAfter = max(atOnce, s.obj.GetPolicyChangeDelay())
