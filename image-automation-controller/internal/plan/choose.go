@@ -59,8 +59,9 @@ func (img *Image) above(a, b rollback.Value) (higher, known bool) {
 		return true, true
 	case same, below:
 		return false, img.Fixed == nil && !img.Moving
+	default:
+		return false, false
 	}
-	return false, false
 }
 
 // highest is what counts as current: the highest value of all sites, and
@@ -187,8 +188,8 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 		// Candidates below are asked for at once, if those above are held.
 		return c.held == 0, nil
 	}
-	if artifact.Err != nil {
-		c.hold(artifact, imagev1.UnreadableReason, "", artifact.Err.Error())
+	if why := artifact.unreadable(); why != "" {
+		c.hold(artifact, imagev1.UnreadableReason, "", why)
 		return false, nil
 	}
 	var sites []*site

@@ -67,6 +67,7 @@ func (c *choice) render(s *site, field setter.Field) (value string, ok bool) {
 		return c.artifact.Tag, true
 	case imagev1.PartDigest:
 		return c.artifact.Digest, c.artifact.Digest != ""
+	case imagev1.PartImage:
 	}
 	value = name + ":" + c.artifact.Tag
 	if c.img.writesDigest(c.artifact.Digest) {

@@ -137,6 +137,14 @@ type Artifact struct {
 	FirstSeen time.Time
 }
 
+// unreadable says why the artifact could not be read, "" if it could.
+func (a *Artifact) unreadable() string {
+	if a.Err == nil {
+		return ""
+	}
+	return a.Err.Error()
+}
+
 // Tip is the commit that a plan is made on.
 type Tip struct {
 	Commit   *git.Commit

@@ -318,7 +318,7 @@ func TestDigestHasToBePinned(t *testing.T) {
 			a := automation(t, "1.0.0")
 			a.Images = []*plan.Image{newImage(t, spec(gate), "1.0.0")}
 			_, _, err := w.plan(a)
-			refusal, refused := errors.AsType[*plan.Refusal](err)
+			refusal, refused := errors.AsType[*plan.RefusalError](err)
 			if refused != (tc.err != "") || refused && (refusal.Reason != imagev1.DigestRequiredReason || !strings.HasPrefix(err.Error(), tc.err)) {
 				t.Errorf("error %v, want %q", err, tc.err)
 			}
@@ -399,133 +399,11 @@ func TestUnmarkedImagesAreNamed(t *testing.T) {
 	}
 }
 
-// The commits of somebody else's, and of ours, in all orders that matter.
-func TestHistory(t *testing.T) {
-	t.Parallel()
-	type commit struct{ author, tag string }
-	ours := func(tag string) commit { return commit{"Weir", tag} }
-	ada := func(tag string) commit { return commit{"Ada", tag} }
-	for name, tc := range map[string]struct {
-		commits  []commit
-		before   []imagev1.RejectedImage
-		cleared  string
-		tags     []string
-		want     string // tag that is written
-		rejected []string
-		conflict bool
-	}{
-		"nobody was against":        {[]commit{ada("1.0.0")}, nil, "", []string{"1.1.0"}, "1.1.0", nil, false},
-		"revert":                    {[]commit{ada("1.0.0"), ours("1.1.0"), ada("1.0.0")}, nil, "", []string{"1.1.0"}, "", []string{"1.1.0"}, false},
-		"revert, and then a higher": {[]commit{ada("1.0.0"), ours("1.1.0"), ada("1.0.0")}, nil, "", []string{"1.1.0", "1.2.0"}, "1.2.0", nil, false},
-		"revert, a lower":           {[]commit{ada("1.0.0"), ours("1.2.0"), ada("1.0.0")}, nil, "", []string{"1.1.0"}, "", []string{"1.2.0"}, false},
-		"revert, cleared":           {[]commit{ada("1.0.0"), ours("1.1.0"), ada("1.0.0")}, nil, "1.1.0", []string{"1.1.0"}, "1.1.0", nil, false},
-		"revert of a revert":        {[]commit{ada("1.0.0"), ours("1.1.0"), ada("1.0.0"), ada("1.1.0"), ada("1.0.9")}, nil, "", []string{"1.1.0"}, "", []string{"1.1.0"}, false},
-		"raised by hand":            {[]commit{ada("1.0.0"), ours("1.1.0"), ada("1.2.0")}, nil, "", []string{"1.3.0"}, "1.3.0", nil, false},
-		"two reverts":               {[]commit{ada("1.0.0"), ours("1.1.0"), ada("1.0.0"), ours("1.2.0"), ada("1.0.0")}, nil, "", []string{"1.1.0", "1.2.0"}, "", []string{"1.2.0", "1.1.0"}, false},
-		"another automation":        {[]commit{ada("1.0.0"), ours("1.1.0"), {"other/auto (2)", "1.0.0"}}, nil, "", []string{"1.1.0"}, "", nil, true},
-		"known, history is whole":   {[]commit{ada("1.0.0")}, []imagev1.RejectedImage{{Tag: "1.1.0", Digest: digest("1.1.0"), Commit: "gone"}}, "", []string{"1.1.0"}, "1.1.0", nil, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			for _, c := range tc.commits {
-				text := "by hand"
-				if by, _, automated := strings.Cut(c.author, " ("); automated {
-					text = "Update\n\nAutomation: " + c.author + "\nImage: " + ref(c.tag)
-					c.author = by
-				} else if c.author == "Weir" {
-					text = "Update\n\nAutomation: " + writer + "\nImage: " + ref(c.tag)
-				}
-				w.commit(c.author, text, map[string]string{"dir/file.yaml": pod(ref(c.tag))})
-				w.commit("Ada", "something else", map[string]string{"other.txt": c.tag + text})
-			}
-			a := automation(t, tc.tags...)
-			a.Images[0].Before.Rejected = tc.before
-			a.Images[0].Cleared = func(tag, _ string) bool { return tag == tc.cleared }
-			result, files, err := w.plan(a)
-			if refusal, refused := errors.AsType[*plan.Refusal](err); refused || tc.conflict {
-				if !refused || !tc.conflict || refusal.Reason != imagev1.WriteConflictReason || !strings.Contains(err.Error(), "other/auto (2)") || !strings.Contains(err.Error(), writer) {
-					t.Errorf("error %v", err)
-				}
-				return
-			}
-			w.must(err)
-			want := ""
-			if tc.want != "" {
-				want = pod(ref(tc.want))
-			}
-			if diff := cmp.Diff(want, files["dir/file.yaml"]); diff != "" {
-				t.Errorf("file (-want +got):\n%s", diff)
-			}
-			if tc.want != "" {
-				return
-			}
-			var rejected []string
-			for _, r := range result.Images[0].Rejected {
-				rejected = append(rejected, r.Tag)
-			}
-			if diff := cmp.Diff(tc.rejected, rejected); diff != "" {
-				t.Errorf("rejected (-want +got):\n%s", diff)
-			}
-			if len(result.Holds) == 0 || result.Holds[0].Reason != imagev1.RejectedReason {
-				t.Errorf("holds %+v", result.Holds)
-			}
-		})
-	}
-}
-
-// What was best before counts, and what was taken out does not.
-func TestBestAccepted(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for _, tag := range []string{"1.0.0", "1.1.0", "1.2.0", "1.0.1"} {
-		w.commit("Ada", "by hand", map[string]string{"file.yaml": pod(ref(tag))})
-	}
-	a := automation(t, "2.0.0")
-	img := newImage(t, spec(func(s *imagev1.Image) {
-		s.Gates = []imagev1.Gate{{
-			Name: "accuracy", Expression: "num(candidate.annotations['accuracy']) >= num(baseline.annotations['accuracy'])",
-			Baseline: imagev1.BaselineBestAccepted, Best: "num(candidate.annotations['accuracy'])",
-		}}
-	}), "2.0.0")
-	img.Facts.Tags["2.0.0"] = artifact("2.0.0", "0.93")
-	a.Images = []*plan.Image{img}
-	// 1.2.0 was taken out for 1.0.1, and is no baseline.
-	for tag, accuracy := range map[string]string{"1.0.0": "0.92", "1.1.0": "0.94", "1.2.0": "0.99", "1.0.1": "0.9"} {
-		img.Facts.Digests[digest(tag)] = artifact(tag, accuracy)
-	}
-	result, _, err := w.plan(a)
-	w.must(err)
-	if len(result.Holds) != 1 || !strings.Contains(result.Holds[0].Message, "0.94") {
-		t.Errorf("holds %+v, want one against 0.94", result.Holds)
-	}
-	if best := result.Images[0].Best; len(best) != 1 || best[0].Tag != "1.1.0" {
-		t.Errorf("best %+v", best)
-	}
-}
-
-// The process ended between the push and the status.
-func TestPushIsRecovered(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.commit("Ada", "first", map[string]string{"file.yaml": pod(ref("1.0.0"))})
-	ours := w.commit("Weir", "Update\n\nAutomation: "+writer+"\nImage: "+ref("1.1.0"), map[string]string{"file.yaml": pod(ref("1.1.0"))})
-	w.commit("Ada", "something else", map[string]string{"other.txt": "x"})
-	for last, want := range map[string]string{"": ours, ours: "", strings.Repeat("0", 40): ""} {
-		a := automation(t, "1.1.0")
-		a.LastPush = last
-		result, _, err := w.plan(a)
-		w.must(err)
-		if result.LastPush != want || result.Draft != nil {
-			t.Errorf("last push %q recovered from %q, want %q", result.LastPush, last, want)
-		}
-	}
-}
-
 func TestEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.commit("Ada", "first", map[string]string{"file.yaml": pod(ref("1.0.0"))})
+	a := automation(t, "1.1.0")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	remote, err := git.NewRemote(w.server.URL+"/repo.git", git.Auth{}, dial.New(dial.Policy{AllowLocal: true}), git.Algorithms{})
@@ -534,7 +412,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	target, err := w.store.Resolve(t.Context(), remote, git.Reference{Branch: "main"})
 	w.must(err)
 	w.must(w.store.Read(t.Context(), remote, target, func(c *git.Commit) error {
-		if _, err := automation(t, "1.1.0").Plan(ctx, plan.Tip{Commit: c}, now); !errors.Is(err, context.Canceled) {
+		if _, err := a.Plan(ctx, plan.Tip{Commit: c}, now); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want that it was cancelled", err)
 		}
 		return nil

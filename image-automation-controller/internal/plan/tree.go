@@ -17,18 +17,18 @@ import (
 	"github.com/weir-gitops/weir/pkg/git"
 )
 
-// Refusal is why nothing is planned until somebody edits the repository or
+// RefusalError is why nothing is planned until somebody edits the repository or
 // the spec.
-type Refusal struct {
+type RefusalError struct {
 	// Reason of the condition.
 	Reason string
 	text   string
 }
 
-func (r *Refusal) Error() string { return r.text }
+func (r *RefusalError) Error() string { return r.text }
 
 func refuse(reason, format string, args ...any) error {
-	return &Refusal{Reason: reason, text: fmt.Sprintf(format, args...)}
+	return &RefusalError{Reason: reason, text: fmt.Sprintf(format, args...)}
 }
 
 // tree is what a commit holds for the images of an automation.
@@ -155,13 +155,11 @@ func (img *Image) group(fields []setter.Field) []*site {
 
 // parent is the path of what holds the field of a path.
 func parent(field string) string {
-	if i := strings.LastIndexAny(field, ".["); i >= 0 && !strings.HasSuffix(field, "\"]") {
-		return field[:i]
+	if strings.HasSuffix(field, "\"]") {
+		above, _, _ := strings.CutLast(field, "[\"")
+		return above
 	}
-	if i := strings.LastIndex(field, "[\""); i >= 0 {
-		return field[:i]
-	}
-	return ""
+	return field[:max(0, strings.LastIndexAny(field, ".["))]
 }
 
 // interpret says what a site names.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -54,9 +55,9 @@ func (c *Controller) begin(_ context.Context, s *scope) error {
 		}
 		old.cancel()
 	}
-	run := &run{key: key, generation: s.obj.Generation, started: time.Now(), policies: s.policies, failed: map[string]error{}}
+	run := &run{key: key, generation: s.obj.Generation, started: time.Now(), over: make(chan struct{}), policies: s.policies, failed: map[string]error{}}
 	run.token, _ = fluxmeta.ReconcileAnnotationValue(s.obj.Annotations)
-	run.ctx, run.cancel = context.WithCancel(c.background)
+	run.cancel = sync.OnceFunc(func() { close(run.over) })
 	s.entry.run, s.run = run, run
 	return nil
 }

@@ -37,7 +37,7 @@ func (c *Controller) commit(_ context.Context, s *scope) error {
 	}
 	if !r.submitted {
 		automation := r.automation(s)
-		c.Batches.Submit(batch.Job{
+		c.Batches.Submit(batch.Job{ //nolint:contextcheck // A batch outlives the reconcile that asks for it.
 			Owner:   s.name,
 			Target:  r.leased(s),
 			Timeout: timeout(s.source),

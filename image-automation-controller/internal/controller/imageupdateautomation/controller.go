@@ -59,8 +59,6 @@ type Controller struct {
 	Options Options
 
 	memory memory
-	// background is the context of what outlives a reconcile.
-	background context.Context
 }
 
 // Options are the settings of the controller.

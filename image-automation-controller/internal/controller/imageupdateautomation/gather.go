@@ -52,7 +52,7 @@ func (c *Controller) gather(_ context.Context, s *scope) error {
 	if s.requested() {
 		known = nil
 	}
-	r.gathering.start(r.ctx, func(ctx context.Context) (struct{}, error) {
+	r.gathering.start(s, c.Waker, func(ctx context.Context) (struct{}, error) {
 		var images sync.WaitGroup
 		for _, set := range r.images {
 			if set.known == nil {
@@ -62,7 +62,7 @@ func (c *Controller) gather(_ context.Context, s *scope) error {
 		}
 		images.Wait()
 		return struct{}{}, nil
-	}, c.wake(s))
+	})
 	if _, _, over := r.gathering.result(); !over {
 		return errWaiting
 	}

@@ -112,9 +112,9 @@ func TestOutcomeErrors(t *testing.T) {
 		"no options":      {git.ErrPushOptions, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrPushOptions.Error()},
 		"no repository":   {git.ErrNotFound, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to checkout source: " + git.ErrNotFound.Error()},
 		"plan":            {&planError{errors.New("a.yaml does not exist")}, reconcile.KindFailed, imagev1.UpdateFailedReason, "failed to apply policies: a.yaml does not exist"},
-		"refusal":         {&planError{&plan.Refusal{Reason: imagev1.DigestRequiredReason}}, reconcile.KindStalled, imagev1.DigestRequiredReason, ""},
-		"foreign commit":  {&branchModified{"b", "abc", "Eve"}, reconcile.KindStalled, imagev1.BranchModifiedReason, (&branchModified{"b", "abc", "Eve"}).Error()},
-		"wrapped refusal": {errors.Join(&plan.Refusal{Reason: imagev1.WriteConflictReason}), reconcile.KindStalled, imagev1.WriteConflictReason, ""},
+		"refusal":         {&planError{&plan.RefusalError{Reason: imagev1.DigestRequiredReason}}, reconcile.KindStalled, imagev1.DigestRequiredReason, ""},
+		"foreign commit":  {&branchModifiedError{"b", "abc", "Eve"}, reconcile.KindStalled, imagev1.BranchModifiedReason, (&branchModifiedError{"b", "abc", "Eve"}).Error()},
+		"wrapped refusal": {errors.Join(&plan.RefusalError{Reason: imagev1.WriteConflictReason}), reconcile.KindStalled, imagev1.WriteConflictReason, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

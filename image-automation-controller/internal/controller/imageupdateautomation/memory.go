@@ -14,6 +14,7 @@ import (
 	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/forge"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
+	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
 // memory is what is known of objects between reconciles. All of it may be
@@ -77,8 +78,9 @@ type run struct {
 	// token is the request that the run answers.
 	token   string
 	started time.Time
-	ctx     context.Context
-	cancel  context.CancelFunc
+	// cancel ends what goes on in the background for the run, and closes over.
+	cancel func()
+	over   chan struct{}
 
 	// target, filled by connect, is where to commit; sign signs.
 	target batch.Target
@@ -124,21 +126,31 @@ type work[T any] struct {
 	err     error
 }
 
-// start begins the work, once, and wakes when it is over.
-func (w *work[T]) start(ctx context.Context, do func(context.Context) (T, error), wake func()) {
+// start begins the work, once, and has the object woken when it is over. The
+// work ends with its run.
+func (w *work[T]) start(s *scope, waker *reconcile.Waker, do func(context.Context) (T, error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.begun {
 		return
 	}
 	w.begun = true
-	go func() {
+	over := s.run.over
+	waker.Go(s.name, func(ctx context.Context) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			select {
+			case <-over:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
 		outcome, err := do(ctx)
 		w.mu.Lock()
 		w.outcome, w.err, w.over = outcome, err, true
 		w.mu.Unlock()
-		wake()
-	}()
+	})
 }
 
 // result returns the outcome, and whether there is one.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,10 +27,10 @@ const forgeTimeout = time.Minute
 // superseded stands in the body of a pull request that we closed ourselves.
 const superseded = "Superseded: "
 
-// branchModified says that somebody else committed to our branch.
-type branchModified struct{ branch, commit, author string }
+// branchModifiedError says that somebody else committed to our branch.
+type branchModifiedError struct{ branch, commit, author string }
 
-func (b *branchModified) Error() string {
+func (b *branchModifiedError) Error() string {
 	return fmt.Sprintf("commit %s by %s on branch '%s' is not of this automation, and would be lost; merge it, move it elsewhere or delete the branch, and ask for a run",
 		b.commit, b.author, b.branch)
 }
@@ -56,7 +57,7 @@ func (r *run) leased(s *scope) batch.Target {
 		if c.Hash == pushed || r.wrote(c) {
 			return nil
 		}
-		return &branchModified{branch: target.Branch, commit: c.Hash[:min(7, len(c.Hash))], author: c.Author.String()}
+		return &branchModifiedError{branch: target.Branch, commit: c.Hash[:min(7, len(c.Hash))], author: c.Author.String()}
 	}
 	return target
 }
@@ -80,18 +81,18 @@ func (c *Controller) review(ctx context.Context, s *scope) error {
 		return nil
 	}
 	if s.run.forge == nil {
-		forge, err := c.forgeOf(ctx, s)
+		client, err := c.forgeOf(ctx, s)
 		if err != nil {
 			return err
 		}
-		s.run.forge = forge
+		s.run.forge = client
 	}
 	client, branch, id := s.run.forge, s.run.target.Branch, s.id()
-	s.run.reviewing.start(s.run.ctx, func(ctx context.Context) ([]forge.PullRequest, error) {
+	s.run.reviewing.start(s, c.Waker, func(ctx context.Context) ([]forge.PullRequest, error) {
 		ctx, cancel := context.WithTimeout(ctx, forgeTimeout)
 		defer cancel()
 		return client.Find(ctx, branch, id)
-	}, c.wake(s))
+	})
 	_, err, over := s.run.reviewing.result()
 	switch {
 	case !over:
@@ -145,7 +146,7 @@ func (r *run) refused() *forge.PullRequest {
 // refusals sums up what refuses says.
 func (r *run) refusals() string {
 	if pr := r.refused(); pr != nil {
-		return fmt.Sprint(pr.Number)
+		return strconv.FormatInt(pr.Number, 10)
 	}
 	return ""
 }
@@ -180,11 +181,14 @@ func body(result *plan.Result) string {
 	return b.String()
 }
 
+// proposes reports whether there is a decision to show in a pull request.
+func (s *scope) proposes() bool { return s.pullRequest() != nil && s.run.outcome.Err == nil }
+
 // propose brings the pull request in line with the decision, in the
 // background. Its failure does not undo the push.
 func (c *Controller) propose(_ context.Context, s *scope) error {
 	r := s.run
-	if s.pullRequest() == nil || r.outcome.Err != nil {
+	if !s.proposes() {
 		return nil
 	}
 	result, _, _ := r.decision()
@@ -197,7 +201,7 @@ func (c *Controller) propose(_ context.Context, s *scope) error {
 		p.before = s.obj.Status.Weir.PullRequest.DeepCopy()
 	}
 	p.found, _, _ = r.reviewing.result()
-	r.proposing.start(r.ctx, p.run, c.wake(s))
+	r.proposing.start(s, c.Waker, p.run)
 	settled, err, over := r.proposing.result()
 	if !over {
 		return errWaiting

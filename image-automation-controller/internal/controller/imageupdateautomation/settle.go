@@ -118,10 +118,10 @@ func (s *scope) unfinished() error {
 
 // outcomeError says why nothing was committed or pushed.
 func outcomeError(err error) error {
-	if refusal, ok := errors.AsType[*plan.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*plan.RefusalError](err); ok {
 		return reconcile.Stalled(refusal.Reason, refusal)
 	}
-	if modified, ok := errors.AsType[*branchModified](err); ok {
+	if modified, ok := errors.AsType[*branchModifiedError](err); ok {
 		return reconcile.Stalled(imagev1.BranchModifiedReason, modified)
 	}
 	if failed, ok := errors.AsType[*planError](err); ok {
@@ -222,7 +222,7 @@ func (c *Controller) nudge(ctx context.Context, s *scope) {
 		after.Annotations = map[string]string{}
 	}
 	after.Annotations[imagev1.ReconcileRequestAnnotation] = time.Now().Format(time.RFC3339Nano)
-	var patch client.Patch = client.MergeFrom(before)
+	patch := client.MergeFrom(before)
 	if err := c.Client.Patch(ctx, after, patch, client.FieldOwner(imagev1.FieldManager)); err != nil {
 		// It looks by itself at its interval.
 		ctrl.LoggerFrom(ctx).Error(err, "ask for a look at the pushed branch", "kind", sourcev1.GitRepositoryKind, "source", client.ObjectKeyFromObject(before))

@@ -31,10 +31,8 @@ const bySource = "spec.sourceRef"
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// SetupWithManager registers the controller, its index and its watches. What
-// goes on in the background ends with ctx.
+// SetupWithManager registers the controller, its index and its watches.
 func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
-	c.background = ctx
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &imagev1.ImageUpdateAutomation{}, bySource, sourceKeys); err != nil {
 		return err
 	}
