@@ -62,19 +62,26 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 	if err == nil && !wasReady {
 		c.succeeded(s)
 	}
-	if outcome.RequeueAfter == 0 && s.run != nil && s.run.outcome != nil {
+	return c.again(s, outcome, finished)
+}
+
+// again says when to look again beside what the outcome of a run says.
+func (c *Controller) again(s *scope, outcome ctrl.Result, err error) (ctrl.Result, error) {
+	if s.run == nil {
+		return outcome, err
+	}
+	if outcome.RequeueAfter == 0 && s.run.outcome != nil {
 		// What stalls a run that reached Git can be mended there, unseen.
 		outcome.RequeueAfter = c.Options.Jitter(s.interval())
 	}
-	if s.run != nil && s.run.key != s.key() {
-		// Something changed while the run was under way.
-		outcome.RequeueAfter = max(atOnce, s.obj.GetPolicyChangeDelay())
-		if s.run.generation != s.obj.Generation {
-			outcome.RequeueAfter = atOnce
-		}
-		finished = nil
+	if s.run.key == s.key() {
+		return outcome, err
 	}
-	return outcome, finished
+	// Something changed while the run was under way.
+	if s.run.generation != s.obj.Generation {
+		return ctrl.Result{RequeueAfter: atOnce}, nil
+	}
+	return ctrl.Result{RequeueAfter: max(atOnce, s.obj.GetPolicyChangeDelay())}, nil
 }
 
 // end puts the run away and returns its decision, nil if it has none.
