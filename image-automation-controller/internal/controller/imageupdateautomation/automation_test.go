@@ -4,12 +4,18 @@
 package imageupdateautomation_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
@@ -70,5 +76,30 @@ func TestTagPushedIsCommitted(t *testing.T) {
 	}
 	if pushes := s.git.Stats().Pushes; pushes != 1 {
 		t.Errorf("%d pushes, want 1", pushes)
+	}
+}
+
+func TestCommitsAreSigned(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	digest := s.push("1.1.0", "")
+	s.commit("Serve the model", map[string]string{"pod.yaml": s.pod("auto", s.image("model")+":1.0.0")})
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	s.must(err)
+	block, err := ssh.MarshalPrivateKey(key, "")
+	s.must(err)
+	signer, err := ssh.NewSignerFromKey(key)
+	s.must(err)
+	s.create(s.automation("auto", func(a *imagev1.ImageUpdateAutomation) {
+		a.Spec.GitSpec.Commit.SigningKey = &imagev1.SigningKey{
+			Type: imagev1.SigningKeyTypeSSH, SecretRef: s.secret("key", map[string]string{"identity": string(pem.EncodeToMemory(block))}),
+		}
+	}))
+	s.start()
+	s.awaitFile("pod.yaml", ":1.1.0@"+digest)
+	signers := filepath.Join(t.TempDir(), "signers")
+	s.must(os.WriteFile(signers, []byte("weir@example.com "+string(ssh.MarshalAuthorizedKey(signer.PublicKey()))), 0o600))
+	if _, err := s.repo.Git(t.Context(), "-c", "gpg.ssh.allowedSignersFile="+signers, "verify-commit", "main"); err != nil {
+		t.Error(err)
 	}
 }
