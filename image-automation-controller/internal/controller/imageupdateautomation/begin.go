@@ -115,6 +115,16 @@ func (c *Controller) wake(s *scope) func() {
 	return func() { c.Waker.Wake(name) }
 }
 
+// recall returns what is known of an object. What goes on for one that had the
+// name before, and whose finalizer somebody removed, is stopped: its outcome
+// must not be taken for that of this one.
+func (c *Controller) recall(name types.NamespacedName, uid types.UID) *entry {
+	if c.memory.ofAnother(name, uid) {
+		c.drop(name)
+	}
+	return c.memory.entry(name, uid)
+}
+
 // drop forgets an object and stops what goes on for it.
 func (c *Controller) drop(name types.NamespacedName) {
 	c.memory.drop(name)

@@ -85,13 +85,13 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Object:  obj,
 		Request: pending{obj},
 		// A run that has begun is finished: it may have pushed.
-		Suspended: func() bool { return obj.Spec.Suspend && c.memory.entry(req.NamespacedName, obj.UID).run == nil },
+		Suspended: func() bool { return obj.Spec.Suspend && c.recall(req.NamespacedName, obj.UID).run == nil },
 		Delete: func(context.Context, *reconcile.Patcher) error {
 			c.drop(req.NamespacedName)
 			return nil
 		},
 		Run: func(ctx context.Context, patcher *reconcile.Patcher, _ bool) (ctrl.Result, error) {
-			s := &scope{obj: obj, patcher: patcher, name: req.NamespacedName, entry: c.memory.entry(req.NamespacedName, obj.UID)}
+			s := &scope{obj: obj, patcher: patcher, name: req.NamespacedName, entry: c.recall(req.NamespacedName, obj.UID)}
 			return c.finish(s, reconcile.Run(ctx, s,
 				c.resume,
 				c.validate,

@@ -62,6 +62,14 @@ func (m *memory) entry(name types.NamespacedName, uid types.UID) *entry {
 	return e
 }
 
+// ofAnother reports whether what is known of a name is of another object.
+func (m *memory) ofAnother(name types.NamespacedName, uid types.UID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.entries[name]
+	return e != nil && e.uid != uid
+}
+
 func (m *memory) drop(name types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
