@@ -161,17 +161,27 @@ func latest(tags []string) []string {
 	return last
 }
 
-// seen adds the digests that were looked at to those that were seen before.
-func (k *knowledge) seen(seen []imagev1.SeenImage) []imagev1.SeenImage {
-	for _, tag := range k.ranked {
-		artifact := k.facts.Tags[tag]
-		if artifact == nil || artifact.Digest == "" || slices.ContainsFunc(seen, func(o imagev1.SeenImage) bool { return o.Digest == artifact.Digest }) {
-			continue
+// seen adds the candidates that a decision may look at to the digests that were
+// seen before. Where there is no room for all they come first, or others that
+// were seen later would take away their age.
+func (k *knowledge) seen(before []imagev1.SeenImage) []imagev1.SeenImage {
+	var seen []imagev1.SeenImage
+	add := func(s imagev1.SeenImage) {
+		known := slices.ContainsFunc(seen, func(o imagev1.SeenImage) bool { return o.Digest == s.Digest })
+		if !known && s.Digest != "" && len(seen) < imagev1.MaxSeen {
+			seen = append(seen, s)
 		}
-		seen = append(seen, imagev1.SeenImage{Digest: artifact.Digest, Tag: artifact.Tag, FirstSeen: metav1.Time{Time: artifact.FirstSeen}})
+	}
+	for _, tag := range k.ranked[:min(len(k.ranked), plan.MaxCandidates)] {
+		if a := k.facts.Tags[tag]; a != nil {
+			add(imagev1.SeenImage{Digest: a.Digest, Tag: a.Tag, FirstSeen: metav1.Time{Time: a.FirstSeen}})
+		}
+	}
+	for _, s := range before {
+		add(s)
 	}
 	slices.SortStableFunc(seen, func(a, b imagev1.SeenImage) int { return b.FirstSeen.Compare(a.FirstSeen.Time) })
-	return seen[:min(len(seen), imagev1.MaxSeen)]
+	return seen
 }
 
 // setImages writes the status of images in the order of the spec.
