@@ -25,16 +25,32 @@ func (c *contest) best(ctx context.Context) (best map[string]*judge.Candidate, r
 	best = map[string]*judge.Candidate{}
 	c.status.Best = nil
 	for _, gate := range c.img.BestGates {
-		if winner := c.img.Rules.Best(ctx, gate, accepted); winner != nil {
+		// What cannot be read any more is a baseline all the same: whoever
+		// deletes the best does not lower the bar.
+		lost := slices.IndexFunc(c.img.Before.Best, func(b imagev1.BestImage) bool { return b.Gate == gate && c.gone[b.Digest] })
+		winner := c.img.Rules.Best(ctx, gate, accepted)
+		switch {
+		case lost >= 0:
+			best[gate] = &judge.Candidate{Tag: c.img.Before.Best[lost].Tag}
+			c.status.Best = append(c.status.Best, c.img.Before.Best[lost])
+		case winner != nil:
 			best[gate] = winner
 			c.status.Best = append(c.status.Best, imagev1.BestImage{Gate: gate, Digest: winner.Manifest.Digest, Tag: winner.Tag})
+		case len(c.gone) > 0:
+			best[gate] = &judge.Candidate{}
 		}
 	}
 	return best, true, nil
 }
 
+// approve forgets the best that cannot be read any more: somebody has approved
+// of a candidate without it.
+func (c *contest) approve() {
+	c.status.Best = slices.DeleteFunc(c.status.Best, func(b imagev1.BestImage) bool { return c.gone[b.Digest] })
+}
+
 // accepted returns what Git has held and nobody has taken out: what was best
-// before, and the newest.
+// before, and the newest. What the registry has no more is noted as gone.
 func (c *contest) accepted(ctx context.Context) ([]*judge.Candidate, bool, error) {
 	past, err := c.history(ctx)
 	if err != nil {
@@ -51,6 +67,7 @@ func (c *contest) accepted(ctx context.Context) ([]*judge.Candidate, bool, error
 	values = append(values, past.values[c.img.Name]...)
 	var candidates []*judge.Candidate
 	ready, seen := true, map[string]bool{}
+	c.gone = map[string]bool{}
 	for _, v := range values {
 		taken := slices.ContainsFunc(rejected.Rejected, func(r rollback.Rejected) bool { return r.Same(v) })
 		if seen[v.Digest] || taken || len(seen) == maxAccepted+len(c.img.Before.Best) {
@@ -61,7 +78,9 @@ func (c *contest) accepted(ctx context.Context) ([]*judge.Candidate, bool, error
 		case artifact == nil:
 			c.need("", v.Digest)
 			ready = false
-		case artifact.Err == nil:
+		case artifact.Err != nil:
+			c.gone[v.Digest] = true
+		default:
 			candidates = append(candidates, &judge.Candidate{Tag: v.Tag, Manifest: artifact.Manifest})
 		}
 	}

@@ -145,6 +145,8 @@ type contest struct {
 	baseline  *judge.Candidate
 	inspected int
 	held      int
+	// gone are digests that Git has held and the registry has no more.
+	gone map[string]bool
 	// taken is what was taken out, once history was asked.
 	taken *rollback.Finding
 }
@@ -212,6 +214,9 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 	}
 	if held, err := c.opposed(ctx, artifact); held || err != nil {
 		return false, err
+	}
+	if approved {
+		c.approve()
 	}
 	c.status.Accepted = &imagev1.ImageRef{Name: c.img.Text, Tag: tag, Digest: artifact.Digest}
 	c.choices = append(c.choices, &choice{img: c.img, artifact: artifact, verdict: verdict, approved: approved, current: c.current, sites: sites})

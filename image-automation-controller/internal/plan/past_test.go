@@ -140,6 +140,58 @@ func TestBestAccepted(t *testing.T) {
 	}
 }
 
+// Whoever deletes the best from the registry does not lower the bar.
+func TestBestAcceptedIsDeleted(t *testing.T) {
+	t.Parallel()
+	gone := &plan.Artifact{Err: errors.New("the registry has none")}
+	known := []imagev1.BestImage{{Gate: "accuracy", Tag: "1.1.0", Digest: digest("1.1.0")}}
+	for name, tc := range map[string]struct {
+		before   []imagev1.BestImage
+		first    *plan.Artifact
+		second   *plan.Artifact
+		approved bool
+		want     string // held for it; "" is written
+		best     string
+	}{
+		"there":                    {known, artifact("1.0.0", "0.92"), artifact("1.1.0", "0.94"), false, "GateFailed", "1.1.0"},
+		"the best is deleted":      {known, artifact("1.0.0", "0.92"), gone, false, "NoBaseline", "1.1.0"},
+		"it was approved":          {known, artifact("1.0.0", "0.92"), gone, true, "", ""},
+		"a lesser one is deleted":  {known, gone, artifact("1.1.0", "0.94"), false, "GateFailed", "1.1.0"},
+		"all are, status was lost": {nil, gone, gone, false, "NoBaseline", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for _, tag := range []string{"1.0.0", "1.1.0"} {
+				w.commit("Ada", "by hand", map[string]string{"file.yaml": pod(ref(tag))})
+			}
+			a := automation(t, "2.0.0")
+			img := newImage(t, spec(func(s *imagev1.Image) {
+				s.Gates = []imagev1.Gate{{
+					Name: "accuracy", Expression: "num(candidate.annotations['accuracy']) >= num(baseline.annotations['accuracy'])",
+					Baseline: imagev1.BaselineBestAccepted, Best: "num(candidate.annotations['accuracy'])", OnNoBaseline: imagev1.NoBaselinePass,
+				}}
+			}), "2.0.0")
+			img.Facts.Tags["2.0.0"] = artifact("2.0.0", "0.93")
+			img.Facts.Digests[digest("1.0.0")], img.Facts.Digests[digest("1.1.0")] = tc.first, tc.second
+			img.Before.Best, img.Approved = tc.before, func(string) bool { return tc.approved }
+			a.Images = []*plan.Image{img}
+			result, _, err := w.plan(a)
+			w.must(err)
+			held, best := "", ""
+			for _, h := range result.Holds {
+				held += h.Reason
+			}
+			for _, b := range result.Images[0].Best {
+				best += b.Tag
+			}
+			if held != tc.want || best != tc.best || (result.Draft == nil) != (tc.want != "") {
+				t.Errorf("held %q, best %q, draft %v", held, best, result.Draft)
+			}
+		})
+	}
+}
+
 // The process ended between the push and the status.
 func TestPushIsRecovered(t *testing.T) {
 	t.Parallel()
