@@ -67,6 +67,16 @@ func (c *Commit) Subject() string {
 // one have the same files.
 func (c *Commit) Tree() string { return c.tree.String() }
 
+// Parent returns one of the parents, nil if the store does not hold it. It
+// fetches nothing.
+func (c *Commit) Parent(i int) (*Commit, error) {
+	hash := plumbing.NewHash(c.Parents[i])
+	if there, err := c.objects.has(hash); err != nil || !there {
+		return nil, err
+	}
+	return c.objects.load(hash)
+}
+
 // Entry is one path of a commit.
 type Entry struct {
 	// Path from the root of the repository, with slashes.

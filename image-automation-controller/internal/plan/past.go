@@ -64,6 +64,8 @@ type origin struct {
 	hash, author, automation string
 	images                   []string
 	merge                    bool
+	// merged are the commits that a merge brought in, as far as they are here.
+	merged []*origin
 }
 
 // held is what a site held. Its id is the place that it has, or will have, in
@@ -119,8 +121,24 @@ func (w *walk) visit(c *git.Commit) error {
 	if err := w.scan(c, &w.root); err != nil {
 		return err
 	}
-	w.before = originOf(c)
-	return nil
+	var err error
+	w.before, err = originOfMerge(c)
+	return err
+}
+
+// originOfMerge is originOf with what the commit merges.
+func originOfMerge(c *git.Commit) (*origin, error) {
+	o := originOf(c)
+	for i := 1; i < len(c.Parents); i++ {
+		merged, err := c.Parent(i)
+		if err != nil {
+			return nil, err
+		}
+		if merged != nil {
+			o.merged = append(o.merged, originOf(merged))
+		}
+	}
+	return o, nil
 }
 
 func originOf(c *git.Commit) *origin {
@@ -239,18 +257,30 @@ func (w *walk) step(img *Image, file string, sites []*site) {
 			w.past.steps[img.Name] = map[string][]rollback.Step{}
 		}
 		w.past.steps[img.Name][next.id] = append(w.past.steps[img.Name][next.id],
-			rollback.Step{Commit: by.hash, Author: by.author, Writer: w.writer(img, by, next.value), Before: before, After: next.value})
+			rollback.Step{Commit: by.hash, Author: by.author, Writer: w.writer(img, by, before, next.value), Before: before, After: next.value})
 	}
 }
 
-// writer is who wrote a value: the automation that the commit names, or, if a
-// merge brought what we had proposed, this one.
-func (w *walk) writer(img *Image, by *origin, value rollback.Value) string {
+// writer is who wrote a value: the automation that the commit names, or the one
+// whose proposal a merge brought. A merge that brings back what ranks below is a
+// person's, whoever wrote that value once.
+func (w *walk) writer(img *Image, by *origin, before, value rollback.Value) string {
+	if !by.merge || by.automation != "" {
+		return rollback.Writer(by.automation, by.images, value)
+	}
+	if img.relate(value.Tag, before) == below {
+		return ""
+	}
+	for _, o := range by.merged {
+		if writer := rollback.Writer(o.automation, o.images, value); writer != "" {
+			return writer
+		}
+	}
 	accepted := img.Before.Accepted
-	if by.merge && by.automation == "" && accepted != nil && value.Same(rollback.Value{Tag: accepted.Tag, Digest: accepted.Digest}) {
+	if w.a.Proposes && accepted != nil && value.Same(rollback.Value{Tag: accepted.Tag, Digest: accepted.Digest}) {
 		return w.a.Writer()
 	}
-	return rollback.Writer(by.automation, by.images, value)
+	return ""
 }
 
 // pairs returns, for each place in the older version of a file, what the site

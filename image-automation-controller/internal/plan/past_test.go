@@ -89,6 +89,58 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// Merges bring what we proposed, and what people take back.
+func TestMerges(t *testing.T) {
+	t.Parallel()
+	said := func(tag string) string { return "Update\n\nAutomation: " + writer + "\nImage: " + ref(tag) }
+	for name, tc := range map[string]struct {
+		// merges are what the main branch holds one after the other, and what
+		// the merged commit says.
+		merges   [][2]string
+		moving   bool
+		proposes bool
+		accepted string
+		rejected string
+	}{
+		"proposals, merged":             {[][2]string{{"1.1.0", said("1.1.0")}, {"1.2.0", said("1.2.0")}}, true, true, "1.2.0", ""},
+		"a proposal, taken back":        {[][2]string{{"1.1.0", said("1.1.0")}, {"1.0.0", "Revert"}}, true, true, "1.1.0", "1.1.0"},
+		"put and taken back by hand":    {[][2]string{{"1.1.0", said("1.1.0")}, {"1.2.0", "by hand"}, {"1.1.0", "Revert"}}, false, true, "1.1.0", "1.2.0"},
+		"the same, an old branch of us": {[][2]string{{"1.1.0", said("1.1.0")}, {"1.2.0", "by hand"}, {"1.1.0", said("1.1.0")}}, false, true, "1.1.0", "1.2.0"},
+		"the same, nothing is proposed": {[][2]string{{"1.1.0", "by hand"}, {"1.2.0", "by hand"}, {"1.1.0", "Revert"}}, true, false, "1.1.0", "1.2.01.0.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			main := w.commit("Ada", "by hand", map[string]string{"file.yaml": pod(ref("1.0.0"))})
+			for _, m := range tc.merges {
+				side := w.commit("Weir", m[1], map[string]string{"file.yaml": pod(ref(m[0]))})
+				merge, err := w.repo.Git(t.Context(), "-c", "author.name=Ada", "-c", "author.email=a@example.com",
+					"commit-tree", "-p", main, "-p", side, "-m", "Merge", side+"^{tree}")
+				w.must(err)
+				_, err = w.repo.Git(t.Context(), "update-ref", "refs/heads/main", merge)
+				w.must(err)
+				main = merge
+			}
+			a := automation(t, "1.3.0", "1.2.0", "1.1.0", "1.0.0")
+			a.Proposes, a.Images[0].Moving = tc.proposes, tc.moving
+			a.Images[0].Before.Accepted = &imagev1.ImageRef{Name: model, Tag: tc.accepted, Digest: digest(tc.accepted)}
+			if tc.moving {
+				// Nothing is known of the order.
+				a.Images[0].Ranked, a.Images[0].Policy = []string{"1.3.0"}, nil
+			}
+			result, _, err := w.plan(a)
+			w.must(err)
+			rejected := ""
+			for _, r := range result.Images[0].Rejected {
+				rejected += r.Tag
+			}
+			if rejected != tc.rejected {
+				t.Errorf("rejected %q, want %q; %+v", rejected, tc.rejected, result.Images[0])
+			}
+		})
+	}
+}
+
 // What an ImagePolicy picked stays back too, once spec.weir is there.
 func TestPolicyIsRolledBack(t *testing.T) {
 	t.Parallel()
