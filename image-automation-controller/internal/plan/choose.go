@@ -191,6 +191,10 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 		return c.held == 0, nil
 	}
 	if why := artifact.unreadable(); why != "" {
+		if c.current != nil && c.current.Value.Tag == tag && !c.img.Moving {
+			// Git holds it already; that it is gone keeps nothing out.
+			return true, nil
+		}
 		c.hold(artifact, imagev1.UnreadableReason, "", why)
 		return false, nil
 	}
@@ -211,6 +215,9 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 	if !verdict.Passed {
 		c.hold(artifact, verdict.Reason, verdict.Gate, verdict.Message)
 		return verdict.Reason == imagev1.OutsideWindowReason, nil
+	}
+	if c.refused(artifact) {
+		return true, nil
 	}
 	if held, err := c.opposed(ctx, artifact); held || err != nil {
 		return false, err
@@ -310,14 +317,22 @@ func (c *contest) hold(artifact *Artifact, reason, gate, message string) {
 	}
 }
 
-// opposed reports whether people have decided against a candidate: they took
-// it, or one that it does not rank above, out of Git, or closed the pull
-// request with it.
-func (c *contest) opposed(ctx context.Context, artifact *Artifact) (bool, error) {
-	if c.img.Refused != nil && c.img.Refused(c.img.whole(artifact.Tag, artifact.Digest)) {
-		c.hold(artifact, imagev1.PullRequestClosedReason, "", "the pull request with it was closed without a merge; another candidate gets another pull request")
-		return true, nil
+// refused reports whether people have closed the pull request with a candidate.
+// Those that it ranks above are not proposed in its place.
+func (c *contest) refused(artifact *Artifact) bool {
+	value := rollback.Value{Tag: artifact.Tag, Digest: artifact.Digest}
+	if c.img.Refused == nil || c.img.cleared(value) || !c.img.Refused(c.img.whole(artifact.Tag, artifact.Digest)) {
+		return false
 	}
+	c.hold(artifact, imagev1.PullRequestClosedReason, "", fmt.Sprintf(
+		"the pull request with it was closed without a merge; the next candidate has to rank above it, or reopen it, or set the annotation %s: %s",
+		imagev1.UnrejectAnnotation, c.img.Name+marking(value)))
+	return true
+}
+
+// opposed reports whether people have decided against a candidate: they took
+// it, or one that it does not rank above, out of Git.
+func (c *contest) opposed(ctx context.Context, artifact *Artifact) (bool, error) {
 	if !c.a.Audited {
 		return false, nil
 	}

@@ -373,6 +373,15 @@ func TestCandidatesAreJudgedFromTheHighestDown(t *testing.T) {
 	if status.Current.Tag != "1.0.0" || status.Latest.Tag != "1.4.0" || status.Accepted.Tag != "1.2.0" || len(status.Held) != 2 {
 		t.Errorf("status %+v", status)
 	}
+
+	// What Git holds is not kept out of it, though it is gone.
+	w.commit("Weir", "second", map[string]string{"file.yaml": pod(ref("1.2.0"))})
+	img.Facts.Tags["1.2.0"], img.Facts.Digests[digest("1.2.0")] = &plan.Artifact{Tag: "1.2.0", Err: errors.New("it is gone")}, artifact("1.2.0", "0.95")
+	result, _, err = w.plan(a)
+	w.must(err)
+	if len(result.Holds) != 2 || result.Holds[1].Tag != "1.3.0" || result.Draft != nil {
+		t.Errorf("held %+v", result.Holds)
+	}
 }
 
 func TestTimeIsToldApart(t *testing.T) {

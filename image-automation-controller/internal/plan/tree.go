@@ -55,8 +55,11 @@ type site struct {
 // read finds what the automation may write.
 func (a *Automation) read(ctx context.Context, commit *git.Commit) (*tree, error) {
 	marked, problems, err := a.Index.Fields(ctx, commit, a.Dir)
+	if errors.Is(err, git.ErrPath) {
+		return nil, fmt.Errorf("spec.update.path: %w", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("find markers: %w", err)
+		return nil, err
 	}
 	t := &tree{sites: map[string][]*site{}, problems: problems}
 	for _, img := range a.Images {
@@ -100,11 +103,11 @@ func (a *Automation) locate(commit *git.Commit, t imagev1.Target) (setter.Field,
 	if err != nil {
 		return setter.Field{}, fmt.Errorf("target of image '%s': %w", t.Image, err)
 	}
+	t.File = file
 	field, err := setter.Locate(content, t)
 	if err != nil {
-		return setter.Field{}, fmt.Errorf("target of image '%s': %s: %w", t.Image, file, err)
+		return setter.Field{}, fmt.Errorf("target of image '%s': %w", t.Image, err)
 	}
-	field.File, field.Image = file, t.Image
 	return field, nil
 }
 

@@ -4,6 +4,7 @@
 package imageupdateautomation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,32 +135,37 @@ func (c *Controller) forgeOf(ctx context.Context, s *scope) (forge.Client, error
 	return client, nil
 }
 
-// refused is the last pull request, if somebody closed it without a merge.
-func (r *run) refused() *forge.PullRequest {
+// proposed are our pull requests but for those that we closed ourselves, the
+// newest first.
+func (r *run) proposed() []forge.PullRequest {
 	found, _, _ := r.reviewing.result()
-	if len(found) == 0 || found[0].State != forge.StateClosed || found[0].Merged || strings.Contains(found[0].Body, superseded) {
-		return nil
-	}
-	return &found[0]
+	found = slices.DeleteFunc(slices.Clone(found), func(pr forge.PullRequest) bool { return strings.Contains(pr.Body, superseded) })
+	slices.SortFunc(found, func(a, b forge.PullRequest) int { return cmp.Compare(b.Number, a.Number) })
+	return found
 }
 
 // refusals sums up what refuses says.
 func (r *run) refusals() string {
-	if pr := r.refused(); pr != nil {
-		return strconv.FormatInt(pr.Number, 10)
+	var states []string
+	for _, pr := range r.proposed() {
+		states = append(states, strconv.FormatInt(pr.Number, 10)+pr.State)
 	}
-	return ""
+	return strings.Join(states, " ")
 }
 
-// refuses tells whether a reference was in the pull request that somebody
-// closed.
+// refuses tells whether somebody closed, without a merge, the last pull request
+// with a reference.
 func (r *run) refuses(image string) func(string) bool {
-	pr := r.refused()
-	if pr == nil {
+	all := r.proposed()
+	if len(all) == 0 {
 		return nil
 	}
-	body := strings.ReplaceAll(pr.Body, "\r\n", "\n")
-	return func(reference string) bool { return strings.Contains(body, line(image, reference)) }
+	return func(reference string) bool {
+		i := slices.IndexFunc(all, func(pr forge.PullRequest) bool {
+			return strings.Contains(strings.ReplaceAll(pr.Body, "\r\n", "\n"), line(image, reference))
+		})
+		return i >= 0 && all[i].State == forge.StateClosed
+	}
 }
 
 // line is how a body names what an image gets.

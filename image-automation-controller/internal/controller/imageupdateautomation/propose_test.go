@@ -123,24 +123,41 @@ func TestPullRequest(t *testing.T) {
 	}
 }
 
+// What people close without a merge is not proposed again, nor is anything that
+// it ranks above, until they let it.
 func TestPullRequestIsClosedByAPerson(t *testing.T) {
 	t.Parallel()
 	p := newProposing(t, imagev1.ForgeGitea, "/api/v1")
-	second := p.push("1.1.0", "")
+	p.push("1.1.0", "")
+	second := p.push("1.2.0", "")
 	p.request("auto")
-	opened := p.awaitRequest("is opened", 1, func(pr forgetest.PullRequest) bool { return pr.State == "open" })
-	p.await("auto", "shows it", func(a *imagev1.ImageUpdateAutomation) bool { return a.Status.Weir.PullRequest != nil })
+	isOpen := func(pr forgetest.PullRequest) bool { return pr.State == "open" }
+	opened := p.awaitRequest("is opened", 1, isOpen)
 	p.forge.Shut(project, opened.Number)
 	p.request("auto")
-	p.awaitHeld("auto", imagev1.PullRequestClosedReason, "1.1.0")
+	held := "model 1.2.0 is held: the pull request with it was closed without a merge; " +
+		"the next candidate has to rank above it, or reopen it, or set the annotation weir.dev/unreject: model@" + second
+	p.awaitHeld("auto", imagev1.PullRequestClosedReason, held)
 	p.request("auto")
 	if all := p.forge.PullRequests(project); len(all) != 1 {
-		t.Errorf("pull requests %+v, want that %s is not proposed again", all, second)
+		t.Errorf("pull requests %+v, want that neither %s nor 1.1.0 is proposed", all, second)
 	}
-	p.push("1.2.0", "")
+	p.push("1.3.0", "")
 	p.request("auto")
-	p.awaitRequest("is opened for another candidate", 2, func(pr forgetest.PullRequest) bool {
-		return pr.State == "open" && strings.Contains(pr.Body, ":1.2.0@")
+	opened = p.awaitRequest("is opened for another candidate", 2, func(pr forgetest.PullRequest) bool {
+		return isOpen(pr) && strings.Contains(pr.Body, ":1.3.0@")
+	})
+
+	// The one before the last is not forgotten.
+	p.must(p.registry.Delete("model", "1.3.0"))
+	p.request("auto")
+	p.awaitHeld("auto", imagev1.PullRequestClosedReason, held)
+	if all := p.forge.PullRequests(project); len(all) != 2 || all[1].State != "closed" {
+		t.Errorf("pull requests %+v, want that %d is closed", all, opened.Number)
+	}
+	p.edit("auto", func(a *imagev1.ImageUpdateAutomation) { annotate(a, imagev1.UnrejectAnnotation, "model@"+second) })
+	p.awaitRequest("is opened for what was let in", 3, func(pr forgetest.PullRequest) bool {
+		return isOpen(pr) && strings.Contains(pr.Body, ":1.2.0@"+second)
 	})
 }
 
