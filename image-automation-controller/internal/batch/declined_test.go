@@ -31,7 +31,7 @@ func TestDeclinedPushGoesAlone(t *testing.T) {
 	for i := range 5 {
 		o := got[owner(i).Name]
 		if i == 2 {
-			if !errors.Is(o.Err, git.ErrDeclined) || o.Commit != "" || strings.Contains(o.Err.Error(), "secret") {
+			if !errors.Is(o.Err, git.ErrDeclined) || !errors.Is(o.Err, ErrPush) || o.Commit != "" || strings.Contains(o.Err.Error(), "secret") {
 				t.Errorf("the declined one: %+v", o)
 			}
 			continue

@@ -93,6 +93,20 @@ func (b *Batcher) run(ctx context.Context, tasks []*task) {
 	}
 }
 
+// ErrPush is the class of outcomes whose push failed, for whatever reason.
+var ErrPush = errors.New("push failed")
+
+// pushError is a failure that package git says all about.
+type pushError struct{ err error }
+
+func (e *pushError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *pushError) Unwrap() error { return e.err }
+
+// Is makes it an ErrPush.
+func (e *pushError) Is(target error) bool { return target == ErrPush }
+
 // errCancelled: a commit of a cancelled job is among those to be pushed.
 var errCancelled = errors.New("a job was cancelled")
 
@@ -250,7 +264,7 @@ func (r *run) push(ctx context.Context, p *place, c, tip *git.Commit, drafts map
 	ctx, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	if err := r.store.Push(ctx, r.remote, git.Push{Updates: updates, Options: options(r.target.Options)}); err != nil {
-		return err
+		return &pushError{err}
 	}
 	r.landed = tip.Hash
 	r.log.Info("Pushed commits", "branch", r.target.Branch, "commits", len(drafts), "head", tip.Hash)

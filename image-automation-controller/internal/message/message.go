@@ -21,6 +21,20 @@ const maxOutput = 64 << 10
 // ErrRemovedField is the class of templates that use a field which Flux has removed. No retry helps.
 var ErrRemovedField = errors.New("removed template field")
 
+// ErrTemplate is the class of templates that fail on the data of a commit.
+var ErrTemplate = errors.New("template failed")
+
+// runError is such a failure.
+type runError struct{ err error }
+
+func (e *runError) Error() string { return "failed to run template from spec: " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *runError) Unwrap() error { return e.err }
+
+// Is makes it an ErrTemplate.
+func (e *runError) Is(target error) bool { return target == ErrTemplate }
+
 // removedFieldError has Flux's text.
 type removedFieldError struct{ text string }
 
@@ -62,7 +76,7 @@ func (t *Template) Render(d Data) (string, error) {
 	d.Changed = d.Changed.printable()
 	clone, err := t.parsed.Clone()
 	if err != nil {
-		return "", fmt.Errorf("failed to run template from spec: %w", err)
+		return "", &runError{err}
 	}
 	b := newBudget()
 	var out output
@@ -87,9 +101,9 @@ func explain(err error) error {
 		return &removedFieldError{"template uses removed '.Changed.ImageResult' field. Please use '.Changed.FileChanges' or '.Changed.Objects' instead. " + more}
 	}
 	if limit, found := errors.AsType[*limitError](err); found {
-		return fmt.Errorf("failed to run template from spec: %w", limit)
+		return &runError{limit}
 	}
-	return fmt.Errorf("failed to run template from spec: %w", err)
+	return &runError{err}
 }
 
 // output is a text of bounded size.

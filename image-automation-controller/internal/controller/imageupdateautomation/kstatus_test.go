@@ -5,6 +5,7 @@ package imageupdateautomation
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/message"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
 	"github.com/weir-gitops/weir/pkg/git"
 	"github.com/weir-gitops/weir/pkg/reconcile"
@@ -99,6 +101,26 @@ func (silent) Eventf(runtime.Object, runtime.Object, string, string, string, str
 func (silent) AnnotatedEventf(runtime.Object, runtime.Object, map[string]string, string, string, string, string, ...any) {
 }
 
+// pushFailed is what a batch says of a push.
+type pushFailed struct{ error }
+
+func (e pushFailed) Unwrap() error { return e.error }
+
+func (pushFailed) Is(target error) bool { return target == batch.ErrPush }
+
+// templateFails is the error of a template that needs what no commit has.
+func templateFails(t *testing.T) error {
+	t.Helper()
+	template, err := message.Compile("{{ index .Changed.Changes 7 }}")
+	if err == nil {
+		_, err = template.Render(message.Data{})
+	}
+	if !errors.Is(err, message.ErrTemplate) {
+		t.Fatalf("error %v, want ErrTemplate", err)
+	}
+	return err
+}
+
 func TestOutcomeErrors(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -107,10 +129,12 @@ func TestOutcomeErrors(t *testing.T) {
 		reason  string
 		message string
 	}{
-		"hook":            {git.ErrDeclined, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrDeclined.Error()},
-		"others push":     {git.ErrNonFastForward, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNonFastForward.Error()},
-		"no options":      {git.ErrPushOptions, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrPushOptions.Error()},
+		"hook":            {pushFailed{git.ErrDeclined}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrDeclined.Error()},
+		"others push":     {fmt.Errorf("%w", pushFailed{git.ErrNonFastForward}), reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNonFastForward.Error()},
+		"no options":      {pushFailed{git.ErrPushOptions}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrPushOptions.Error()},
 		"no repository":   {git.ErrNotFound, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to checkout source: " + git.ErrNotFound.Error()},
+		"server at push":  {pushFailed{git.ErrNotFound}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNotFound.Error()},
+		"template":        {&planError{templateFails(t)}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + templateFails(t).Error()},
 		"plan":            {&planError{errors.New("a.yaml does not exist")}, reconcile.KindFailed, imagev1.UpdateFailedReason, "failed to apply policies: a.yaml does not exist"},
 		"refusal":         {&planError{&plan.RefusalError{Reason: imagev1.DigestRequiredReason}}, reconcile.KindStalled, imagev1.DigestRequiredReason, ""},
 		"foreign commit":  {&branchModifiedError{"b", "abc", "Eve"}, reconcile.KindStalled, imagev1.BranchModifiedReason, (&branchModifiedError{"b", "abc", "Eve"}).Error()},

@@ -17,9 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/message"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
-	"github.com/weir-gitops/weir/pkg/git"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -125,13 +125,16 @@ func outcomeError(err error) error {
 		return reconcile.Stalled(imagev1.BranchModifiedReason, modified)
 	}
 	if failed, ok := errors.AsType[*planError](err); ok {
-		if errors.Is(failed, message.ErrRemovedField) {
+		switch {
+		case errors.Is(failed, message.ErrRemovedField):
 			return templateError(failed)
+		case errors.Is(failed, message.ErrTemplate):
+			return reconcile.Fail(imagev1.GitOperationFailedReason, fmt.Errorf("failed to update source: %w", failed))
 		}
 		return reconcile.Fail(imagev1.UpdateFailedReason, fmt.Errorf("failed to apply policies: %w", failed))
 	}
 	doing := "checkout"
-	if errors.Is(err, git.ErrNonFastForward) || errors.Is(err, git.ErrDeclined) || errors.Is(err, git.ErrPushOptions) {
+	if errors.Is(err, batch.ErrPush) {
 		doing = "update"
 	}
 	return reconcile.Fail(imagev1.GitOperationFailedReason, fmt.Errorf("failed to %s source: %w", doing, err))
