@@ -120,7 +120,7 @@ func (r *Rules) Judge(ctx context.Context, c Candidate, current *Candidate, best
 	var v Verdict
 	var failed []failure
 	if c.Signature != nil {
-		failed = append(failed, failure{reason: imagev1.SignatureReason, message: "the signature is not accepted: " + clean(c.Signature.Error(), maxMessage)})
+		failed = append(failed, failure{reason: imagev1.SignatureReason, message: clean(c.Signature.Error(), maxMessage)})
 	}
 	if len(r.gates) > 0 && c.Manifest == nil {
 		failed = append(failed, failure{reason: imagev1.UnreadableReason, message: "the manifest cannot be read, so no gate can look at it"})

@@ -181,9 +181,9 @@ func TestPlatforms(t *testing.T) {
 func TestSignatureAgeAndWindows(t *testing.T) {
 	for name, tc := range map[string]trial{
 		"signature": {with(small()), Candidate{Tag: "v2", Manifest: image("v2", "", "1").Manifest, Signature: errors.New("no signature of sha256:v2 was found")}, nil, nil,
-			Verdict{Reason: "SignatureInvalid", Message: "the signature is not accepted: no signature of sha256:v2 was found", Results: []Result{{"small", "small=1<=2"}}}},
+			Verdict{Reason: "SignatureInvalid", Message: "no signature of sha256:v2 was found", Results: []Result{{"small", "small=1<=2"}}}},
 		"signature first": {aged(with(small()), time.Hour), Candidate{Tag: "v2", Manifest: image("v2", "", "3").Manifest, Signature: errors.New("x")}, nil, nil,
-			Verdict{Reason: "SignatureInvalid", Message: "the signature is not accepted: x; 2 more checks fail", Recheck: now().Add(time.Hour)}},
+			Verdict{Reason: "SignatureInvalid", Message: "x; 2 more checks fail", Recheck: now().Add(time.Hour)}},
 
 		"too young": {aged(with(), 24*time.Hour), seen(model("v2"), time.Hour), nil, nil,
 			Verdict{Reason: "TooYoung", Message: "it was first seen at 2026-11-22T11:00:00Z, so it is held until 2026-11-23T11:00:00Z: minAge is 24h", Recheck: now().Add(23 * time.Hour)}},

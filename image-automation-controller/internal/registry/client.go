@@ -158,7 +158,7 @@ func statusError(host string, status int, access Access) error {
 	case status == http.StatusForbidden:
 		return failf(ErrAuthentication, "the registry %s denies access with these credentials", host)
 	case status == http.StatusNotFound:
-		return failf(ErrNotFound, "the registry %s has none, or hides it from this credential", host)
+		return failf(ErrNotFound, "the registry %s has no such repository, tag or digest, or hides it from this credential", host)
 	case status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		return failf(ErrUnsupported, "the registry %s does not support this: status %d %s", host, status, http.StatusText(status))
 	default:

@@ -137,7 +137,7 @@ func TestFaults(t *testing.T) {
 		text  string
 	}{
 		"500":       {testkit.RegistryFault{Code: 500}, ErrUnavailable, "the registry HOST answered with status 500 Internal Server Error"},
-		"404":       {testkit.RegistryFault{Code: 404}, ErrNotFound, "the registry HOST has none, or hides it from this credential"},
+		"404":       {testkit.RegistryFault{Code: 404}, ErrNotFound, "the registry HOST has no such repository, tag or digest, or hides it from this credential"},
 		"403":       {testkit.RegistryFault{Code: 403}, ErrAuthentication, "the registry HOST denies access without credentials"},
 		"401":       {testkit.RegistryFault{Code: 401}, ErrAuthentication, "the registry HOST asks for credentials, and there are none"},
 		"429":       {testkit.RegistryFault{Code: 429, RetryAfter: 7}, ErrThrottled, "the registry HOST asks not to be called for a while (too many requests)"},

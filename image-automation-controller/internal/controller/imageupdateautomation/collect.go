@@ -101,7 +101,7 @@ func (c *Controller) tags(ctx context.Context, s *scope, img *image) (*candidate
 	result, fresh, err := c.Scanner.Get(key, age, who, c.wake(s))
 	switch {
 	case err != nil:
-		return nil, registryError(img, "list the tags of "+img.Image.Image, err)
+		return nil, registryError(img, err)
 	case !fresh:
 		return nil, errWaiting
 	}
@@ -124,7 +124,7 @@ func (c *Controller) accessOf(ctx context.Context, namespace string, img *image)
 }
 
 // registryError is a failure of a registry that is worth a retry.
-func registryError(img *image, doing string, err error) error {
+func registryError(img *image, err error) error {
 	reason, _ := scan.ReasonOf(err)
-	return reconcile.Fail(reason, fmt.Errorf("image '%s': %s: %w", img.Name, doing, err))
+	return reconcile.Fail(reason, fmt.Errorf("image '%s': %w", img.Name, err))
 }

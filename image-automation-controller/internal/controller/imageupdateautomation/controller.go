@@ -91,7 +91,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return nil
 		},
 		Run: func(ctx context.Context, patcher *reconcile.Patcher, _ bool) (ctrl.Result, error) {
-			s := &scope{obj: obj, patcher: patcher, name: req.NamespacedName, entry: c.recall(req.NamespacedName, obj.UID)}
+			s := &scope{obj: obj, patcher: patcher, name: req.NamespacedName, log: ctrl.LoggerFrom(ctx), entry: c.recall(req.NamespacedName, obj.UID)}
 			return c.finish(s, reconcile.Run(ctx, s,
 				c.resume,
 				c.validate,

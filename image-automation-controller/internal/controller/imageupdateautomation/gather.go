@@ -240,9 +240,9 @@ func (f *finder) resolve(ctx context.Context, tag string) (*plan.Artifact, error
 	artifact := &plan.Artifact{Tag: tag, Digest: digest, FirstSeen: f.firstSeen(digest)}
 	switch {
 	case isUnreadable(err):
-		artifact.Err = fmt.Errorf("find the digest of %s:%s: %w", f.set.Image.Image, tag, err)
+		artifact.Err = err
 	case err != nil:
-		return nil, registryError(f.set.image, "find the digest of tag "+tag, err)
+		return nil, registryError(f.set.image, err)
 	}
 	f.set.known.facts.Tags[tag] = artifact
 	own := *artifact
@@ -275,11 +275,11 @@ func (f *finder) digest(ctx context.Context, digest string) error {
 func (f *finder) inspect(ctx context.Context, artifact *plan.Artifact) error {
 	manifest, err := f.Registry.Inspect(ctx, f.set.repository, f.set.access, artifact.Digest)
 	if isUnreadable(err) {
-		artifact.Err = fmt.Errorf("read %s@%s: %w", f.set.Image.Image, artifact.Digest, err)
+		artifact.Err = err
 		return nil
 	}
 	if err != nil {
-		return registryError(f.set.image, "read "+artifact.Digest, err)
+		return registryError(f.set.image, err)
 	}
 	artifact.Manifest = manifest
 	return nil

@@ -32,7 +32,7 @@ func TestWorseModelIsHeld(t *testing.T) {
 	s.create(s.automation("auto", gated))
 	s.start()
 
-	a := s.awaitHeld("auto", imagev1.GateFailedReason, "image 'model': 1.1.0 is held by gate 'accuracy'")
+	a := s.awaitHeld("auto", imagev1.GateFailedReason, "model 1.1.0 is held: gate accuracy is not met: ")
 	if message := conditions.GetMessage(a, imagev1.HeldCondition); !strings.Contains(message, "0.8") || !strings.Contains(message, "0.925") {
 		t.Errorf("the message names not both values: %s", message)
 	}
@@ -153,7 +153,7 @@ func TestSignatureIsRequired(t *testing.T) {
 		a.Spec.Weir.Images[0].Verify = &imagev1.Verification{Provider: "cosign", SecretRef: s.secret("keys", map[string]string{"ml.pub": public})}
 	}))
 	s.start()
-	s.awaitHeld("auto", imagev1.SignatureReason, "the signature is not accepted")
+	s.awaitHeld("auto", imagev1.SignatureReason, "model 1.0.0 is held: not signed: there is no cosign signature of "+digest)
 	s.must(s.registry.Sign("model", digest, testkit.RegistrySignature{Key: key}))
 	s.request("auto")
 	s.awaitFile("pod.yaml", ":1.0.0@"+digest)

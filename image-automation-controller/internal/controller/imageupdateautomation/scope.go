@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
@@ -18,6 +19,7 @@ type scope struct {
 	obj     *imagev1.ImageUpdateAutomation
 	patcher *reconcile.Patcher
 	name    types.NamespacedName
+	log     logr.Logger
 	// entry is what is remembered of the object between reconciles.
 	entry *entry
 

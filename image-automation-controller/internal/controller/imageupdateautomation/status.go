@@ -4,6 +4,7 @@
 package imageupdateautomation
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,7 +58,10 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 		reconcile.Policy{
 			RetryAfter:            c.retryAfter(s, err),
 			SetObservedGeneration: func(generation int64) { s.obj.Status.ObservedGeneration = generation },
-			Failed:                func(reason, message string) { c.failed(s, reason, message) },
+			Failed: func(reason, message string) {
+				c.failed(s, reason, message)
+				s.log.Error(errors.New(message), "Run failed", "reason", reason)
+			},
 		})
 	if err == nil && !wasReady {
 		c.succeeded(s)
@@ -233,12 +237,5 @@ func holdKey(image string, held *imagev1.HeldImage) string {
 
 // describeHold names image, candidate, gate and value.
 func describeHold(h *plan.Hold) string {
-	text := "image '" + h.Image + "': " + h.Tag
-	if h.Tag == "" {
-		text = "image '" + h.Image + "': " + h.Digest
-	}
-	if h.Gate != "" {
-		return text + " is held by gate '" + h.Gate + "': " + h.Message
-	}
-	return text + " is held: " + h.Message
+	return h.Image + " " + cmp.Or(h.Tag, h.Digest) + " is held: " + h.Message
 }

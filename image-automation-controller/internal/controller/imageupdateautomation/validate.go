@@ -19,6 +19,7 @@ import (
 	"github.com/weir-gitops/weir/image-automation-controller/internal/message"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/policy"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -172,6 +173,9 @@ func (s *compiled) addTarget(target imagev1.Target) error {
 		return errors.New("file: is a directory")
 	}
 	target.File = file
+	if err := setter.CheckTarget(target); err != nil {
+		return err
+	}
 	if target.Part == "" {
 		target.Part = imagev1.PartImage
 	}

@@ -79,7 +79,7 @@ func (f *finder) verify(ctx context.Context, artifact *plan.Artifact) error {
 	case errors.Is(err, cosign.ErrUnsigned), errors.Is(err, cosign.ErrMismatch), isUnreadable(err):
 		artifact.Signature = err
 	default:
-		return registryError(f.set.image, "look for signatures of "+artifact.Digest, err)
+		return registryError(f.set.image, fmt.Errorf("look for signatures: %w", err))
 	}
 	return nil
 }
