@@ -158,7 +158,7 @@ func httpBackend() (string, error) {
 }
 
 func (s *GitServer) listen() error {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.address)
+	listener, err := listenTCP(s.address)
 	if err != nil {
 		return fmt.Errorf("listen for git: %w", err)
 	}
@@ -280,4 +280,13 @@ func (s *GitServer) authorized(r *http.Request) bool {
 	}
 	user, password, _ := r.BasicAuth()
 	return user == s.user && password == s.password
+}
+
+// listenTCP listens for a server that goes on until it is closed.
+func listenTCP(address string) (net.Listener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return net.ListenTCP("tcp", resolved)
 }

@@ -5,14 +5,12 @@ package testkit
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -135,7 +133,7 @@ func NewRegistry(opts ...RegistryOption) (*Registry, error) {
 	}
 	r.store = registry.New(
 		registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(!r.noReferrers))
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", r.address)
+	listener, err := listenTCP(r.address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for a registry: %w", err)
 	}

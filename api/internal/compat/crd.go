@@ -19,7 +19,7 @@ func SameSchema(t *testing.T, ours, flux string, extended bool) {
 	t.Helper()
 	weir, theirs := Schema(t, ours), Schema(t, flux)
 	for _, part := range []string{"spec", "status"} {
-		properties := weir["properties"].(map[string]any)[part].(map[string]any)["properties"].(map[string]any)
+		properties := inside(t, weir, "properties", part, "properties")
 		if _, ok := properties["weir"]; ok != extended {
 			t.Errorf("%s has a field weir: %t, want %t", part, ok, extended)
 		}
@@ -125,10 +125,25 @@ func dropDescriptions(s map[string]any) {
 		case !ok:
 		case key == "properties":
 			for _, property := range sub {
-				dropDescriptions(property.(map[string]any))
+				if property, ok := property.(map[string]any); ok {
+					dropDescriptions(property)
+				}
 			}
 		default:
 			dropDescriptions(sub)
 		}
 	}
+}
+
+// inside returns what is at a path of a schema.
+func inside(t *testing.T, s map[string]any, path ...string) map[string]any {
+	t.Helper()
+	for _, name := range path {
+		next, ok := s[name].(map[string]any)
+		if !ok {
+			t.Fatalf("the schema has no %s in %v", name, path)
+		}
+		s = next
+	}
+	return s
 }
