@@ -297,6 +297,30 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Documents of one file that cannot be told apart by name are several all the
+// same.
+func TestDocumentsWithoutNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	doc := func(tag string) string { return "image: " + ref(tag) + mark("ns:auto/model") }
+	w.commit("Ada", "first", map[string]string{"values.yaml": doc("1.0.0") + "---\n" + doc("1.1.0")})
+	_, files, err := w.plan(automation(t, "1.0.0", "1.1.0"))
+	w.must(err)
+	if diff := cmp.Diff(doc("1.1.0")+"---\n"+doc("1.1.0"), files["values.yaml"]); diff != "" {
+		t.Errorf("file (-want +got):\n%s", diff)
+	}
+	// A digest in another document pins nothing here.
+	w.commit("Ada", "second", map[string]string{
+		"values.yaml": "tag: 1.0.0" + mark("ns:auto/model:tag") + "---\ndigest: " + digest("1.0.0") + mark("ns:auto/model:digest"),
+	})
+	a := automation(t, "1.0.0", "1.1.0")
+	a.Images = []*plan.Image{newImage(t, spec(gate), "1.0.0", "1.1.0")}
+	_, _, err = w.plan(a)
+	if refusal, refused := errors.AsType[*plan.RefusalError](err); !refused || refusal.Reason != imagev1.DigestRequiredReason {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestDigestHasToBePinned(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -42,6 +42,7 @@ type tree struct {
 // site is one place that names one image: a whole reference, or a repository,
 // a tag and a digest that belong together.
 type site struct {
+	// Object tells the document from the others of the file.
 	File, Object, Parent string
 	Fields               []setter.Field
 	// Name is the repository as it stands there, "" if it does not.
@@ -124,27 +125,33 @@ func content(commit *git.Commit, file string) ([]byte, error) {
 // document with one tag is one site, whatever the fields' places in it; one
 // with several has a site for each map that holds a part.
 func (img *Image) group(fields []setter.Field) []*site {
+	document := func(field setter.Field) string {
+		if field.Twin == 0 {
+			return field.Object
+		}
+		return fmt.Sprintf("%s #%d", field.Object, field.Twin)
+	}
 	tags := map[[2]string]int{}
 	for _, field := range fields {
 		if field.Part == imagev1.PartTag {
-			tags[[2]string{field.File, field.Object}]++
+			tags[[2]string{field.File, document(field)}]++
 		}
 	}
 	var sites []*site
 	known := map[[3]string]*site{}
 	for _, field := range fields {
-		key := [3]string{field.File, field.Object, ""}
+		key := [3]string{field.File, document(field), ""}
 		switch {
 		case field.Part == imagev1.PartImage || field.Part == "":
 			key[2] = field.Path
-		case tags[[2]string{field.File, field.Object}] > 1:
+		case tags[[2]string{field.File, document(field)}] > 1:
 			key[2] = parent(field.Path) + "."
 		default:
 			key[2] = "."
 		}
 		s := known[key]
 		if s == nil {
-			s = &site{File: field.File, Object: field.Object, Parent: key[2]}
+			s = &site{File: field.File, Object: key[1], Parent: key[2]}
 			known[key] = s
 			sites = append(sites, s)
 		}

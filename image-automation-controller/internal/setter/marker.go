@@ -33,8 +33,12 @@ func Find(file string, content []byte) ([]Field, []Problem, error) {
 		return nil, nil, err
 	}
 	f := finder{file: file}
+	twins := map[ObjectID]int{}
 	for _, d := range documents(nodes) {
-		f.id, f.path = d.id, f.path[:0]
+		// Objects are compared as they are shown: without apiVersion.
+		same := ObjectID{Kind: d.id.Kind, Namespace: d.id.Namespace, Name: d.id.Name}
+		f.id, f.twin, f.path = d.id, twins[same], f.path[:0]
+		twins[same]++
 		f.visit(d.root)
 	}
 	if f.markers == 0 {
@@ -46,6 +50,7 @@ func Find(file string, content []byte) ([]Field, []Problem, error) {
 type finder struct {
 	file     string
 	id       ObjectID
+	twin     int
 	path     []step
 	markers  int
 	fields   []Field
@@ -115,7 +120,7 @@ func (f *finder) scalar(n *yaml.Node) {
 	}
 	f.fields = append(f.fields, Field{
 		File: f.file, Line: n.Line, Column: n.Column,
-		Object: f.id.String(), ID: f.id, Path: formatPath(f.path),
+		Object: f.id.String(), Twin: f.twin, ID: f.id, Path: formatPath(f.path),
 		Ref: match[1], Part: part, Value: n.Value,
 	})
 }

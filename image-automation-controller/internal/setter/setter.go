@@ -24,6 +24,9 @@ type Field struct {
 	Line, Column int
 	// Object is the object around the field: kind/namespace/name, kind/name, or empty where the document is no object.
 	Object string
+	// Twin is how many documents of the file before this one have the same Object: 0 but for documents that are no object,
+	// or are the same one.
+	Twin int
 	// ID is the same, taken apart.
 	ID ObjectID
 	// Path of the field in its document, in the grammar of imagev1.Target. In a document that is a List it begins at the
