@@ -171,7 +171,8 @@ func (c *contest) run(ctx context.Context) error {
 		tags = []string{c.img.Fixed.Tag}
 	}
 	for _, tag := range tags {
-		if c.current != nil && c.img.relate(tag, c.current.Value) == below || c.inspected == MaxCandidates {
+		to, ready := c.stands(ctx, tag)
+		if to == below || !ready || c.inspected == MaxCandidates {
 			return nil
 		}
 		done, err := c.consider(ctx, tag)

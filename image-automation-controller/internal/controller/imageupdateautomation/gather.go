@@ -165,7 +165,7 @@ func (f *finder) rank(ctx context.Context) ([]string, error) {
 		if artifact.Err != nil {
 			return policy.Facts{}, fmt.Errorf("%w: %w", policy.ErrUnreadable, artifact.Err)
 		}
-		return factsOf(artifact), nil
+		return artifact.Facts(), nil
 	})
 	switch {
 	case errors.Is(err, policy.ErrNone):
@@ -185,18 +185,6 @@ func (f *finder) interval() time.Duration {
 	return time.Minute
 }
 
-func factsOf(artifact *plan.Artifact) policy.Facts {
-	facts := policy.Facts{Tag: artifact.Tag, Digest: artifact.Digest, Annotations: artifact.Manifest.Annotations, Labels: map[string]string{}}
-	for _, platform := range artifact.Manifest.Platforms {
-		for key, value := range platform.Labels {
-			if _, twice := facts.Labels[key]; !twice {
-				facts.Labels[key] = value
-			}
-		}
-	}
-	return facts
-}
-
 // likely is what the first plan will need: the highest candidate, those that
 // were held, and what Git holds.
 func (f *finder) likely() plan.Need {
@@ -204,7 +192,7 @@ func (f *finder) likely() plan.Need {
 	if n := len(f.set.known.ranked); n > 0 {
 		need.Tags = slices.Clone(f.set.known.ranked[:min(n, 1+len(f.before.Held), plan.MaxCandidates)])
 	}
-	if current := f.before.Current; current != nil && len(f.set.Gates) > 0 && current.Digest != "" {
+	if current := f.before.Current; current != nil && (len(f.set.Gates) > 0 || f.set.policy.ReadsFacts()) && current.Digest != "" {
 		need.Digests = []string{current.Digest}
 	}
 	return need
