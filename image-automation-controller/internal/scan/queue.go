@@ -3,15 +3,18 @@
 
 package scan
 
+import "slices"
+
 // queue says which scan is next. Hosts and credentials take turns, so that one
-// with a thousand repositories does not keep another waiting, and scans that are
+// with a thousand repositories does not keep another waiting. Scans that are
 // likely to fail, which may mean that they last until their timeout, get a
-// quarter of the places only.
+// quarter of the places only, and so do those of one namespace.
 type queue struct {
-	workers, perGroup int
+	workers, perGroup, perSpace int
 
 	lanes   [2]lane // those that are expected to succeed, and the others
 	groups  map[string]int
+	spaces  map[string]int
 	running int // in all lanes
 	failing int // in the second one
 	length  int
@@ -24,7 +27,7 @@ type lane struct {
 }
 
 func newQueue(workers, perGroup int) queue {
-	q := queue{workers: workers, perGroup: perGroup, groups: map[string]int{}}
+	q := queue{workers: workers, perGroup: perGroup, perSpace: max(workers/4, 1), groups: map[string]int{}, spaces: map[string]int{}}
 	for i := range q.lanes {
 		q.lanes[i].entries = map[string][]*entry{}
 	}
@@ -70,21 +73,32 @@ func (q *queue) take(l *lane) *entry {
 			continue
 		}
 		waiting := l.entries[group]
-		e := waiting[0]
-		waiting[0] = nil
+		at := slices.IndexFunc(waiting, q.admits)
+		if at < 0 {
+			continue
+		}
+		e := waiting[at]
+		e.space = e.key.Namespace
 		l.turns = append(l.turns[:i], l.turns[i+1:]...)
 		if len(waiting) > 1 {
-			l.entries[group] = waiting[1:]
+			l.entries[group] = slices.Delete(waiting, at, at+1)
 			l.turns = append(l.turns, group)
 		} else {
 			delete(l.entries, group)
 		}
 		q.groups[group]++
+		q.spaces[e.space]++
 		q.running++
 		q.length--
 		return e
 	}
 	return nil
+}
+
+// admits reports whether the namespace of an entry has a place left. One that
+// has no namespace is not counted.
+func (q *queue) admits(e *entry) bool {
+	return e.key.Namespace == "" || q.spaces[e.key.Namespace] < q.perSpace
 }
 
 // done gives the place of an entry free. failing is what it was when it was
@@ -97,5 +111,8 @@ func (q *queue) done(e *entry, failing bool) {
 	group := e.key.group()
 	if q.groups[group]--; q.groups[group] <= 0 {
 		delete(q.groups, group)
+	}
+	if q.spaces[e.space]--; q.spaces[e.space] <= 0 {
+		delete(q.spaces, e.space)
 	}
 }

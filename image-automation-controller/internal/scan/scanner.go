@@ -51,8 +51,9 @@ type Options struct {
 	// not take them; more are forgotten, and scanned again.
 	MemoryBytes int64
 	// Workers is how many scans are under way at once, 32 by default; a quarter
-	// of them may be for repositories whose last scan failed. PerHost is how
-	// many of them are for the same host and credential, 4 by default.
+	// of them may be for repositories whose last scan failed, and a quarter for
+	// the same namespace. PerHost is how many of them are for the same host and
+	// credential, 4 by default.
 	Workers, PerHost int
 	// MinRetry and MaxRetry bound how long a repository is left alone after a
 	// scan that failed, 5 s and 10 min by default. A registry that says for how
@@ -69,6 +70,9 @@ type Key struct {
 	// Timeout of the scan, one minute by default. It is no part of the
 	// identity: it is that of whoever asked last.
 	Timeout time.Duration
+	// Namespace is that of whoever asks, and no part of the identity either: many
+	// names of dead registries in one namespace leave room for the others.
+	Namespace string
 }
 
 func (k Key) id() string    { return k.Access.Key() + " " + k.Repository.String() }
@@ -105,8 +109,10 @@ type Scanner struct {
 
 // entry is what is known of a key.
 type entry struct {
-	key    Key
-	id     string
+	key Key
+	id  string
+	// space is the namespace that the scan under way counts for.
+	space  string
 	result *Result
 	err    error
 	// failed counts the scans that failed since the last good one; notBefore is

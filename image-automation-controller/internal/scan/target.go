@@ -52,7 +52,7 @@ func (t Targets) Of(ctx context.Context, obj *imagev1.ImageRepository) (Target, 
 	if err != nil {
 		return Target{}, fmt.Errorf("spec.image %w", err)
 	}
-	target := Target{Key: Key{Repository: repo, Timeout: obj.GetTimeout()}}
+	target := Target{Key: Key{Repository: repo, Timeout: obj.GetTimeout(), Namespace: obj.Namespace}}
 	for i, pattern := range obj.GetExclusionList() {
 		compiled, err := regexp.Compile(pattern)
 		if err != nil {

@@ -94,7 +94,7 @@ func (c *Controller) tags(ctx context.Context, s *scope, img *image) (*candidate
 		// What was seen before somebody asked is not what they asked for.
 		age = min(age, time.Since(s.run.started))
 	}
-	key := scan.Key{Repository: img.repository, Access: access}
+	key := scan.Key{Repository: img.repository, Access: access, Namespace: s.name.Namespace}
 	if img.Timeout != nil {
 		key.Timeout = max(img.Timeout.Duration, time.Second)
 	}
