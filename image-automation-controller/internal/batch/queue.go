@@ -7,10 +7,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -18,10 +15,12 @@ const (
 	// one has come, and longest how long the first one waits for all of them.
 	window  = 100 * time.Millisecond
 	longest = 2 * time.Second
-	// maxRuns bounds the batches that run at a time, and maxPerHost those of
-	// them that talk to one host, so that a dead server holds up its own users.
-	maxRuns    = 32
-	maxPerHost = 8
+	// maxRuns bounds the batches that run at a time, maxPerHost those of them that
+	// talk to one host, and maxPerSpace those of one namespace, so that a dead
+	// server holds up its own users, and many names of one nobody else.
+	maxRuns     = 32
+	maxPerHost  = 8
+	maxPerSpace = 16
 )
 
 // task is one job on its way.
@@ -80,7 +79,7 @@ func (b *Batcher) begin(q *queue) {
 func (b *Batcher) serve(ctx context.Context, q *queue) {
 	for {
 		q.gather(ctx)
-		release, err := b.slots.acquire(ctx, q.host)
+		release, err := b.slots.acquire(ctx, q.host, b.space(q))
 		tasks := b.next(q, err == nil)
 		if len(tasks) > 0 {
 			b.run(ctx, tasks)
@@ -92,6 +91,16 @@ func (b *Batcher) serve(ctx context.Context, q *queue) {
 			return
 		}
 	}
+}
+
+// space returns the namespace that the next batch of a queue counts for.
+func (b *Batcher) space(q *queue) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(q.tasks) == 0 {
+		return ""
+	}
+	return q.tasks[0].job.Owner.Namespace
 }
 
 // next takes all jobs of the queue, in the order of their owners, and gives the
@@ -116,54 +125,4 @@ func (b *Batcher) next(q *queue, run bool) []*task {
 		return cmp.Or(cmp.Compare(x.job.Owner.Namespace, y.job.Owner.Namespace), cmp.Compare(x.job.Owner.Name, y.job.Owner.Name))
 	})
 	return tasks
-}
-
-// slots bounds what runs at a time, in total and by host.
-type slots struct {
-	total *semaphore.Weighted
-	mu    sync.Mutex
-	hosts map[string]*hostSlots
-}
-
-type hostSlots struct {
-	free  *semaphore.Weighted
-	users int
-}
-
-func newSlots() *slots {
-	return &slots{total: semaphore.NewWeighted(maxRuns), hosts: map[string]*hostSlots{}}
-}
-
-// acquire waits for a slot of the host and one of all, in this order: who waits
-// for a busy host holds nothing that others need.
-func (s *slots) acquire(ctx context.Context, host string) (release func(), err error) {
-	s.mu.Lock()
-	h := s.hosts[host]
-	if h == nil {
-		h = &hostSlots{free: semaphore.NewWeighted(maxPerHost)}
-		s.hosts[host] = h
-	}
-	h.users++
-	s.mu.Unlock()
-	leave := func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if h.users--; h.users == 0 {
-			delete(s.hosts, host)
-		}
-	}
-	if err := h.free.Acquire(ctx, 1); err != nil {
-		leave()
-		return nil, err
-	}
-	if err := s.total.Acquire(ctx, 1); err != nil {
-		h.free.Release(1)
-		leave()
-		return nil, err
-	}
-	return func() {
-		s.total.Release(1)
-		h.free.Release(1)
-		leave()
-	}, nil
 }
