@@ -408,6 +408,41 @@ func TestCandidatesAreJudgedFromTheHighestDown(t *testing.T) {
 	}
 }
 
+// A candidate whose pull request people closed keeps back those that it ranks
+// above, until the annotation lets it in.
+func TestClosedPullRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit("Ada", "first", map[string]string{"file.yaml": pod(ref("1.0.0"))})
+	for name, tc := range map[string]struct {
+		closed, cleared string
+		want            string // the tag that is written
+	}{
+		"nothing":       {"", "", "1.2.0"},
+		"the highest":   {"1.2.0", "", ""},
+		"another":       {"1.1.0", "", "1.2.0"},
+		"let in":        {"1.2.0", "1.2.0", "1.2.0"},
+		"another is in": {"1.2.0", "1.1.0", ""},
+	} {
+		a := automation(t, "1.0.0")
+		img := newImage(t, spec(), "1.0.0", "1.1.0", "1.2.0")
+		img.Refused = func(reference string) bool { return tc.closed != "" && reference == ref(tc.closed) }
+		img.Cleared = func(tag, _ string) bool { return tag == tc.cleared }
+		a.Images = []*plan.Image{img}
+		result, files, err := w.plan(a)
+		w.must(err)
+		if tc.want != "" {
+			if files["file.yaml"] != pod(ref(tc.want)) {
+				t.Errorf("%s: %q, want %s", name, files["file.yaml"], tc.want)
+			}
+			continue
+		}
+		if len(files) != 0 || len(result.Holds) != 1 || result.Holds[0].Tag != tc.closed || result.Holds[0].Reason != imagev1.PullRequestClosedReason {
+			t.Errorf("%s: %v and held %+v", name, files, result.Holds)
+		}
+	}
+}
+
 func TestTimeIsToldApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

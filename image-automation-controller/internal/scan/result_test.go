@@ -15,7 +15,8 @@ import (
 
 func TestSelect(t *testing.T) {
 	t.Parallel()
-	r := NewResult(time.Now(), []string{"v1", "v2.sig", "v2", "rc1", "not a tag", ""})
+	attachment := "sha256-" + strings.Repeat("0f", 32)
+	r := NewResult(time.Now(), []string{"v1", "v2.sig", "v2", "rc1", "not a tag", "", attachment, attachment + ".sig"})
 	sig := regexp.MustCompile(`^.*\.sig$`)
 	tests := map[string]struct {
 		exclude []*regexp.Regexp
