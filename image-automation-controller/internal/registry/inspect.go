@@ -14,6 +14,9 @@ const (
 	maxPlatforms = 100
 	// maxDepth bounds how deep indexes may be nested.
 	maxDepth = 3
+	// maxFacts bounds the annotations and labels of one manifest or index, of all
+	// platforms together. They are held for every candidate of a decision.
+	maxFacts = 1 << 20
 )
 
 // Inspect returns what the manifest or index with a digest says, and for an
@@ -40,6 +43,9 @@ func (c *Client) inspect(ctx context.Context, repo Repository, access Access, di
 	if err != nil {
 		return nil, err
 	}
+	if err := w.weigh(content.Annotations); err != nil {
+		return nil, err
+	}
 	if err := w.walk(ctx, content, "", 0); err != nil {
 		return nil, err
 	}
@@ -50,7 +56,7 @@ func (c *Client) inspect(ctx context.Context, repo Repository, access Access, di
 		Digest: digest, MediaType: content.MediaType, ArtifactType: artifactType(content),
 		Annotations: content.Annotations, Platforms: w.platforms,
 	}
-	c.cache.put(key, manifest, w.size+sizeOf(content.Annotations))
+	c.cache.put(key, manifest, w.size)
 	return manifest, nil
 }
 
@@ -88,8 +94,7 @@ func (w *walker) walk(ctx context.Context, content *Content, name string, depth 
 			return err
 		}
 		w.platforms = append(w.platforms, platform)
-		w.size += sizeOf(platform.Labels)
-		return nil
+		return w.weigh(platform.Labels)
 	}
 	if depth >= maxDepth {
 		return failf(ErrTooLarge, "its indexes are nested more than %d deep", maxDepth)
@@ -116,6 +121,14 @@ func (w *walker) walk(ctx context.Context, content *Content, name string, depth 
 		if err := w.walk(ctx, child, name, depth+1); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// weigh adds what is going to be held.
+func (w *walker) weigh(texts map[string]string) error {
+	if w.size += sizeOf(texts); w.size > maxFacts {
+		return failf(ErrTooLarge, "its annotations and labels have more than %d bytes", maxFacts)
 	}
 	return nil
 }

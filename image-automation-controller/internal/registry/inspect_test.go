@@ -323,3 +323,27 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Error("a value takes more than an eighth")
 	}
 }
+
+// What is held of each candidate is bounded, whatever one platform may have.
+func TestFactsAreBounded(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	c, repo, access := newClient(t), repository(t, server.Host+"/m"), Access{Insecure: true}
+	large := map[string]string{"large": strings.Repeat("x", maxFacts/3)}
+	for platforms, want := range map[int]error{1: nil, 3: ErrTooLarge} {
+		digest, err := server.PushIndex("m", fmt.Sprint("v", platforms), nil, slices.Repeat([]testkit.RegistryImage{{Labels: large}}, platforms)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Inspect(t.Context(), repo, access, digest); !errors.Is(err, want) {
+			t.Errorf("%d platforms: %v, want %v", platforms, err, want)
+		}
+	}
+	digest, err := server.Push("m", "annotated", testkit.RegistryImage{Annotations: map[string]string{"large": strings.Repeat("x", maxFacts)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Inspect(t.Context(), repo, access, digest); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("annotations: %v", err)
+	}
+}
