@@ -58,7 +58,11 @@ func (r *run) leased(s *scope) batch.Target {
 		if c.Hash == pushed || r.wrote(c) {
 			return nil
 		}
-		return &branchModifiedError{branch: target.Branch, commit: c.Hash[:min(7, len(c.Hash))], author: c.Author.String()}
+		author := c.Author.String()
+		if c.Committer.Email != c.Author.Email {
+			author += ", committed by " + c.Committer.String() + ","
+		}
+		return &branchModifiedError{branch: target.Branch, commit: c.Hash[:min(7, len(c.Hash))], author: author}
 	}
 	return target
 }

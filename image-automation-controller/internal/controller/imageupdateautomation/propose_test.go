@@ -197,7 +197,7 @@ func TestBranchModified(t *testing.T) {
 	p.must(err)
 	_, err = p.repo.Git(t.Context(), "update-ref", "refs/heads/"+p.branch, amended)
 	p.must(err)
-	refuses(amended, amended, "Weir <weir@example.com>")
+	refuses(amended, amended, "Weir <weir@example.com>, committed by Weir Test <test@example.com>,")
 	p.edit("auto", func(a *imagev1.ImageUpdateAutomation) { a.Spec.Interval.Duration = time.Second })
 	p.await("auto", "shows that it is the same with another interval", func(a *imagev1.ImageUpdateAutomation) bool {
 		return conditions.IsStalled(a) && a.Status.ObservedGeneration == a.Generation
