@@ -204,8 +204,8 @@ func TestResultsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := rules.Judge(t.Context(), model("v2", "a", strings.Repeat("é", 500), "b", strings.Repeat("\x01", 500)), nil, nil, time.Now())
-	if !v.Passed || len(v.Results[0].Text) > maxResult || !strings.HasSuffix(v.Results[0].Text, "…") || strings.ContainsAny(v.Results[0].Text, "\x01\n") {
+	v := rules.Judge(t.Context(), model("v2", "a", strings.Repeat("é", 500), "b", strings.Repeat("\x01\u202e", 500)), nil, nil, time.Now())
+	if !v.Passed || len(v.Results[0].Text) > maxResult || !strings.HasSuffix(v.Results[0].Text, "…") || strings.ContainsAny(v.Results[0].Text, "\x01\n\u202e") {
 		t.Errorf("verdict %+v", v)
 	}
 }
