@@ -43,10 +43,12 @@ func (c *contest) best(ctx context.Context) (best map[string]*judge.Candidate, r
 	return best, true, nil
 }
 
-// approve forgets the best that cannot be read any more: somebody has approved
+// accept forgets the best that cannot be read any more, if somebody has approved
 // of a candidate without it.
-func (c *contest) approve() {
-	c.status.Best = slices.DeleteFunc(c.status.Best, func(b imagev1.BestImage) bool { return c.gone[b.Digest] })
+func (c *contest) accept(approved bool) {
+	if approved {
+		c.status.Best = slices.DeleteFunc(c.status.Best, func(b imagev1.BestImage) bool { return c.gone[b.Digest] })
+	}
 }
 
 // accepted returns what Git has held and nobody has taken out: what was best

@@ -223,9 +223,7 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 	if held, err := c.opposed(ctx, artifact); held || err != nil {
 		return false, err
 	}
-	if approved {
-		c.approve()
-	}
+	c.accept(approved)
 	c.status.Accepted = &imagev1.ImageRef{Name: c.img.Text, Tag: tag, Digest: artifact.Digest}
 	c.choices = append(c.choices, &choice{img: c.img, artifact: artifact, verdict: verdict, approved: approved, current: c.current, sites: sites})
 	return true, nil

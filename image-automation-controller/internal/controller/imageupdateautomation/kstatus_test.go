@@ -101,12 +101,12 @@ func (silent) Eventf(runtime.Object, runtime.Object, string, string, string, str
 func (silent) AnnotatedEventf(runtime.Object, runtime.Object, map[string]string, string, string, string, string, ...any) {
 }
 
-// pushFailed is what a batch says of a push.
-type pushFailed struct{ error }
+// pushError is what a batch says of a push.
+type pushError struct{ error }
 
-func (e pushFailed) Unwrap() error { return e.error }
+func (e pushError) Unwrap() error { return e.error }
 
-func (pushFailed) Is(target error) bool { return target == batch.ErrPush }
+func (pushError) Is(target error) bool { return target == batch.ErrPush }
 
 // templateFails is the error of a template that needs what no commit has.
 func templateFails(t *testing.T) error {
@@ -129,11 +129,11 @@ func TestOutcomeErrors(t *testing.T) {
 		reason  string
 		message string
 	}{
-		"hook":            {pushFailed{git.ErrDeclined}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrDeclined.Error()},
-		"others push":     {fmt.Errorf("%w", pushFailed{git.ErrNonFastForward}), reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNonFastForward.Error()},
-		"no options":      {pushFailed{git.ErrPushOptions}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrPushOptions.Error()},
+		"hook":            {pushError{git.ErrDeclined}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrDeclined.Error()},
+		"others push":     {fmt.Errorf("%w", pushError{git.ErrNonFastForward}), reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNonFastForward.Error()},
+		"no options":      {pushError{git.ErrPushOptions}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrPushOptions.Error()},
 		"no repository":   {git.ErrNotFound, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to checkout source: " + git.ErrNotFound.Error()},
-		"server at push":  {pushFailed{git.ErrNotFound}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNotFound.Error()},
+		"server at push":  {pushError{git.ErrNotFound}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + git.ErrNotFound.Error()},
 		"template":        {&planError{templateFails(t)}, reconcile.KindFailed, imagev1.GitOperationFailedReason, "failed to update source: " + templateFails(t).Error()},
 		"plan":            {&planError{errors.New("a.yaml does not exist")}, reconcile.KindFailed, imagev1.UpdateFailedReason, "failed to apply policies: a.yaml does not exist"},
 		"refusal":         {&planError{&plan.RefusalError{Reason: imagev1.DigestRequiredReason}}, reconcile.KindStalled, imagev1.DigestRequiredReason, ""},
