@@ -175,10 +175,18 @@ func (r *run) refuses(image string) func(string) bool {
 // line is how a body names what an image gets.
 func line(image, reference string) string { return "- `" + image + "`: `" + reference + "`" }
 
+// maxQuote is how much of a commit's message a pull request quotes: forges cut
+// off long bodies, and what follows is read again.
+const maxQuote = 16 << 10
+
 // body says what a pull request changes.
 func body(result *plan.Result) string {
 	var b strings.Builder
-	if text := strings.TrimSpace(result.Message); text != "" {
+	text := strings.TrimSpace(result.Message)
+	if len(text) > maxQuote {
+		text = strings.ToValidUTF8(text[:maxQuote], "") + "…"
+	}
+	if text != "" {
 		b.WriteString(text + "\n\n")
 	}
 	for _, change := range result.Changes {
