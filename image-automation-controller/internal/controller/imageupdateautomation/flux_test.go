@@ -129,6 +129,10 @@ func TestPushBranchAndRefspec(t *testing.T) {
 	if again := s.request("auto"); again.Status.LastPushCommit != a.Status.LastPushCommit || s.git.Stats().Pushes != pushes {
 		t.Error("the same proposal was pushed again")
 	}
+	s.request("auto")
+	if got := s.told(imagev1.SucceededReason, "pushed commit"); got != 1 {
+		t.Errorf("%d events for one push", got)
+	}
 }
 
 // What no retry can help, with Flux's reasons.

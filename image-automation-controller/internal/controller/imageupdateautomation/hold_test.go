@@ -44,8 +44,8 @@ func TestWorseModelIsHeld(t *testing.T) {
 		t.Errorf("latest %+v", latest)
 	}
 	version := s.request("auto").ResourceVersion
-	if again := s.request("auto"); again.ResourceVersion == version || len(s.events(imagev1.GateFailedReason)) != 1 {
-		t.Errorf("events %q, want one for the hold", s.events(imagev1.GateFailedReason))
+	if again := s.request("auto"); again.ResourceVersion == version || s.told(imagev1.GateFailedReason, "1.1.0") != 1 {
+		t.Errorf("%d events for the hold, want one", s.told(imagev1.GateFailedReason, "1.1.0"))
 	}
 
 	better := s.push("1.2.0", "0.94")

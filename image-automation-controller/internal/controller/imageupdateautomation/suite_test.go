@@ -340,6 +340,24 @@ func (s *suite) events(reason string) []string {
 	return messages
 }
 
+// told returns how often events with a reason and a text were recorded. Equal
+// ones are one object that counts.
+func (s *suite) told(reason, text string) int {
+	s.Helper()
+	var list corev1.EventList
+	s.must(kube.List(s.Context(), &list, client.InNamespace(s.ns)))
+	count := 0
+	for i := range list.Items {
+		if e := &list.Items[i]; e.Reason == reason && strings.Contains(e.Message, text) {
+			count += int(max(1, e.Count))
+			if e.Series != nil {
+				count += int(e.Series.Count) - 1
+			}
+		}
+	}
+	return count
+}
+
 func (s *suite) secret(name string, data map[string]string) meta.LocalObjectReference {
 	s.Helper()
 	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: name}, StringData: data})
