@@ -63,7 +63,6 @@ type node struct {
 type origin struct {
 	hash, author, automation string
 	images                   []string
-	merge                    bool
 	// merged are the commits that a merge brought in, as far as they are here.
 	merged []*origin
 }
@@ -142,7 +141,7 @@ func originOfMerge(c *git.Commit) (*origin, error) {
 }
 
 func originOf(c *git.Commit) *origin {
-	o := &origin{hash: c.Hash, author: c.Author.Name, merge: len(c.Parents) > 1}
+	o := &origin{hash: c.Hash, author: c.Author.Name}
 	if o.author == "" {
 		o.author = c.Author.Email
 	}
@@ -261,11 +260,12 @@ func (w *walk) step(img *Image, file string, sites []*site) {
 	}
 }
 
-// writer is who wrote a value: the automation that the commit names, or the one
-// whose proposal a merge brought. A merge that brings back what ranks below is a
+// writer is who wrote a value: the automation that the commit names, the one
+// whose proposal a merge brought, or this one if it is what was proposed last,
+// which forges squash into a commit that names nobody. What ranks below is a
 // person's, whoever wrote that value once.
 func (w *walk) writer(img *Image, by *origin, before, value rollback.Value) string {
-	if !by.merge || by.automation != "" {
+	if by.automation != "" {
 		return rollback.Writer(by.automation, by.images, value)
 	}
 	if img.relate(value.Tag, before) == below {

@@ -141,6 +141,37 @@ func TestMerges(t *testing.T) {
 	}
 }
 
+// Forges squash a proposal into a commit that says nothing of us.
+func TestSquashedProposal(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		proposes bool
+		accepted string
+		rejected int
+	}{
+		"ours":             {true, "1.1.0", 0},
+		"another":          {true, "1.2.0", 1},
+		"nothing proposed": {false, "1.1.0", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.commit("Ada", "by hand", map[string]string{"file.yaml": pod(ref("1.0.0"))})
+			w.commit("Ada", "New model (#1)", map[string]string{"file.yaml": pod(ref("1.1.0"))})
+			a := automation(t, "1.3.0")
+			img := a.Images[0]
+			// Nothing is known of the order.
+			a.Proposes, img.Moving, img.Policy = tc.proposes, true, nil
+			img.Before.Accepted = &imagev1.ImageRef{Name: model, Tag: tc.accepted, Digest: digest(tc.accepted)}
+			result, _, err := w.plan(a)
+			w.must(err)
+			if got := result.Images[0].Rejected; len(got) != tc.rejected {
+				t.Errorf("rejected %+v", got)
+			}
+		})
+	}
+}
+
 // What an ImagePolicy picked stays back too, once spec.weir is there.
 func TestPolicyIsRolledBack(t *testing.T) {
 	t.Parallel()
