@@ -62,9 +62,24 @@ func (r *run) leased(s *scope) batch.Target {
 		if c.Committer.Email != c.Author.Email {
 			author += ", committed by " + c.Committer.String() + ","
 		}
+		if other := automationOf(c); other != "" && other != r.base.Writer() {
+			// Such as one of the same name, of another cluster or from before.
+			author += ", for automation '" + other + "',"
+		}
 		return &branchModifiedError{branch: target.Branch, commit: c.Hash[:min(7, len(c.Hash))], author: author}
 	}
 	return target
+}
+
+// automationOf is the automation that the trailers of a commit name, "" if there
+// is none or its name is none that we give.
+func automationOf(c *git.Commit) string {
+	for _, trailer := range message.ParseTrailers(c.Message) {
+		if trailer.Key == plan.AutomationTrailer && len(trailer.Value) <= message.MaxValue {
+			return trailer.Value
+		}
+	}
+	return ""
 }
 
 // wrote reports whether a commit says that it is of this automation. One that

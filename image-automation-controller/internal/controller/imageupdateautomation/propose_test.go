@@ -191,6 +191,9 @@ func TestBranchModified(t *testing.T) {
 	refuses(theirs, theirs, "Eve <eve@example.com>")
 	// A commit in our name on top of it.
 	refuses(commit("Weir <weir@example.com>", said), theirs, "Eve <eve@example.com>")
+	// The automation of this name of another cluster.
+	another := commit("Weir <weir@example.com>", strings.Replace(said, string(p.get("auto").UID), "1234", 1))
+	refuses(another, another, "Weir <weir@example.com>, for automation '"+p.ns+"/auto (1234)',")
 	// As after git commit --amend.
 	amended, err := p.repo.Git(t.Context(), "-c", "author.name=Weir", "-c", "author.email=weir@example.com",
 		"commit-tree", "-p", ours+"^", "-m", said, theirs+"^{tree}")
