@@ -138,17 +138,30 @@ func create[O client.Object](ctx context.Context, r *imageRig, objects []O) erro
 	return group.Wait()
 }
 
-// each waits until all objects of a list are as they should be. It lists no
-// oftener than needed to measure tenths of a second: the lists are work too.
+// lookEvery is how often lists are looked at, and so how exact the figures are.
+// To read a thousand objects is work for the server that is being measured.
+const lookEvery = 200 * time.Millisecond
+
+// each waits until all objects of a list are as they should be.
 func (r *imageRig) each(ctx context.Context, list client.ObjectList, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return platform.Await(ctx, func(ctx context.Context) error {
-		if err := r.client.List(ctx, list, client.InNamespace(imageNamespace)); err != nil {
-			return err
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		err := r.client.List(ctx, list, client.InNamespace(imageNamespace))
+		if err == nil {
+			err = check()
 		}
-		return check()
-	})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-tick.C:
+		}
+	}
 }
 
 // isReady returns nil if an object is ready, and otherwise what it says.
