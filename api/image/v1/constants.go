@@ -29,7 +29,7 @@ const (
 // Bounds of what a status keeps for one image.
 const (
 	// MaxSeen is how many digests keep the time at which they were first seen.
-	MaxSeen = 20
+	MaxSeen = 100
 
 	// MaxRejected is how many rejected candidates are listed.
 	MaxRejected = 10

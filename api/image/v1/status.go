@@ -53,7 +53,7 @@ type ImageStatus struct {
 	Rejected []RejectedImage `json:"rejected,omitempty"`
 
 	// seen tells when digests were first seen, the latest first.
-	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	Seen []SeenImage `json:"seen,omitempty"`
 

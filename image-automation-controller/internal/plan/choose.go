@@ -144,6 +144,7 @@ type contest struct {
 	status    *imagev1.ImageStatus
 	baseline  *judge.Candidate
 	inspected int
+	young     int
 	held      int
 	// gone are digests that Git has held and the registry has no more.
 	gone map[string]bool
@@ -199,12 +200,7 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 		c.hold(artifact, imagev1.UnreadableReason, "", why)
 		return false, nil
 	}
-	var sites []*site
-	for _, s := range c.sites {
-		if c.img.differs(s, tag, artifact.Digest) {
-			sites = append(sites, s)
-		}
-	}
+	sites := slices.DeleteFunc(slices.Clone(c.sites), func(s *site) bool { return !c.img.differs(s, tag, artifact.Digest) })
 	if len(sites) == 0 {
 		return true, nil
 	}
@@ -214,8 +210,7 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 	}
 	c.recheck(verdict.Recheck)
 	if !verdict.Passed {
-		c.hold(artifact, verdict.Reason, verdict.Gate, verdict.Message)
-		return verdict.Reason == imagev1.OutsideWindowReason, nil
+		return c.fail(artifact, &verdict), nil
 	}
 	if c.refused(artifact) {
 		return true, nil
@@ -227,6 +222,16 @@ func (c *contest) consider(ctx context.Context, tag string) (done bool, err erro
 	c.status.Accepted = &imagev1.ImageRef{Name: c.img.Text, Tag: tag, Digest: artifact.Digest}
 	c.choices = append(c.choices, &choice{img: c.img, artifact: artifact, verdict: verdict, approved: approved, current: c.current, sites: sites})
 	return true, nil
+}
+
+// fail holds a candidate that did not pass. Done: no other would.
+func (c *contest) fail(artifact *Artifact, verdict *judge.Verdict) (done bool) {
+	c.hold(artifact, verdict.Reason, verdict.Gate, verdict.Message)
+	if verdict.Reason == imagev1.TooYoungReason && c.young < MaxYoung {
+		c.young++
+		c.inspected--
+	}
+	return verdict.Reason == imagev1.OutsideWindowReason
 }
 
 // artifact returns what a candidate is, or notes that it has to be found out.

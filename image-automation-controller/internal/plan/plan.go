@@ -32,6 +32,9 @@ const (
 	// MaxCandidates is how many candidates of one image are looked at, the
 	// highest first.
 	MaxCandidates = 10
+	// MaxYoung is how many of them may be too young beside that, so that a model
+	// comes of age however often newer ones are built.
+	MaxYoung = 50
 	// MaxHistory is how many commits are looked at for what was taken out.
 	MaxHistory = 500
 	// maxRecovery is how many commits are looked at for the last one of ours

@@ -218,8 +218,15 @@ func (s *Scanner) Get(key Key, maxAge time.Duration, owner string, wake func()) 
 	}
 	e.waiting[owner] = wake
 	s.schedule(e)
+	if e.used.Sub(e.notBefore) > errorAge {
+		// Nobody has asked since. The scan that was just queued knows better.
+		return e.result, false, nil
+	}
 	return e.result, false, e.err
 }
+
+// errorAge is how long after the time for another try a failure is told.
+const errorAge = 10 * time.Second
 
 // Drop forgets an owner: nothing wakes it any more.
 func (s *Scanner) Drop(owner string) {

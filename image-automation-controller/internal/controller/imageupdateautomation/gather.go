@@ -189,9 +189,13 @@ func (f *finder) interval() time.Duration {
 // were held, and what Git holds.
 func (f *finder) likely() plan.Need {
 	var need plan.Need
-	if n := len(f.set.known.ranked); n > 0 {
-		need.Tags = slices.Clone(f.set.known.ranked[:min(n, 1+len(f.before.Held), plan.MaxCandidates)])
+	ranked := f.set.known.ranked
+	n := min(len(ranked), 1+len(f.before.Held), plan.MaxCandidates)
+	if f.set.MinAge != nil {
+		// All that may be too young, or each run would ask again and again.
+		n = min(len(ranked), max(n, 1+f.young()), plan.MaxCandidates+plan.MaxYoung)
 	}
+	need.Tags = slices.Clone(ranked[:n])
 	if current := f.before.Current; current != nil && (len(f.set.Gates) > 0 || f.set.policy.ReadsFacts()) && current.Digest != "" {
 		need.Digests = []string{current.Digest}
 	}
@@ -277,6 +281,18 @@ func (f *finder) inspect(ctx context.Context, artifact *plan.Artifact) error {
 // registry.
 func isUnreadable(err error) bool {
 	return errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrMalformed) || errors.Is(err, registry.ErrTooLarge)
+}
+
+// young is how many of the highest candidates, above what Git holds, were
+// looked at before.
+func (f *finder) young() int {
+	for i, tag := range f.set.known.ranked {
+		held := f.before.Current != nil && f.before.Current.Tag == tag
+		if held || !slices.ContainsFunc(f.before.Seen, func(s imagev1.SeenImage) bool { return s.Tag == tag }) {
+			return i
+		}
+	}
+	return len(f.set.known.ranked)
 }
 
 // firstSeen is when the digest was first seen, now if that was never.

@@ -175,7 +175,7 @@ func (k *knowledge) seen(before []imagev1.SeenImage) []imagev1.SeenImage {
 			seen = append(seen, s)
 		}
 	}
-	for _, tag := range k.ranked[:min(len(k.ranked), plan.MaxCandidates)] {
+	for _, tag := range k.ranked[:min(len(k.ranked), plan.MaxCandidates+plan.MaxYoung)] {
 		if a := k.facts.Tags[tag]; a != nil {
 			add(imagev1.SeenImage{Digest: a.Digest, Tag: a.Tag, FirstSeen: metav1.Time{Time: a.FirstSeen}})
 		}

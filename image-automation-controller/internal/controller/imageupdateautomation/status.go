@@ -188,12 +188,15 @@ func (c *Controller) hold(s *scope, result *plan.Result) {
 	}
 	const most = 5
 	var texts []string
+	listed := map[string]int{}
 	for i := range holds {
 		text := describeHold(&holds[i])
 		if len(texts) < most {
 			texts = append(texts, text)
 		}
-		if !known[holdKey(holds[i].Image, &holds[i].HeldImage)] && !s.told(text) {
+		// What the status does not list is not known to be told.
+		listed[holds[i].Image]++
+		if listed[holds[i].Image] <= imagev1.MaxHeld && !known[holdKey(holds[i].Image, &holds[i].HeldImage)] && !s.told(text) {
 			c.held(s, &holds[i], text)
 		}
 	}
