@@ -192,14 +192,16 @@ func TestOtherNamespaces(t *testing.T) {
 
 	r := &imagev1.ImageRepository{}
 	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: other, Name: "models"}, r))
+	before := r.DeepCopy()
 	r.Spec.AccessFrom = &acl.AccessFrom{NamespaceSelectors: []acl.NamespaceSelector{{MatchLabels: map[string]string{"team": "ml"}}}}
-	s.must(kube.Update(t.Context(), r))
+	s.must(kube.Patch(t.Context(), r, client.MergeFrom(before)))
 	s.awaitFailure("AccessDenied", "due to ACL labels mismatch on namespace '"+s.ns+"'")
 
 	ns := &corev1.Namespace{}
 	s.must(kube.Get(t.Context(), client.ObjectKey{Name: s.ns}, ns))
+	unlabelled := ns.DeepCopy()
 	ns.Labels["team"] = "ml"
-	s.must(kube.Update(t.Context(), ns))
+	s.must(kube.Patch(t.Context(), ns, client.MergeFrom(unlabelled)))
 	s.awaitLatest("1.0.0")
 
 	s.stop()
@@ -266,8 +268,9 @@ func TestDeletion(t *testing.T) {
 	if diff := cmp.Diff([]string{"example.com/other"}, other.Finalizers); diff != "" {
 		t.Error(diff)
 	}
+	held := other.DeepCopy()
 	other.Finalizers = nil
-	s.must(kube.Update(t.Context(), other))
+	s.must(kube.Patch(t.Context(), other, client.MergeFrom(held)))
 }
 
 // A digest that does not come holds nobody else, even with one worker.
