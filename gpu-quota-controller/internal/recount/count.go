@@ -62,8 +62,10 @@ func newRoot(name string) *root {
 	return &root{name: name, slots: slots{}, grants: grants{}, ages: ages{}, absent: map[types.UID]bool{}}
 }
 
-// errNewGrant says that a grant was opened since the pods were attributed.
-var errNewGrant = errors.New("a grant was opened in the meantime")
+// newGrantError says that a grant was opened since the pods were attributed.
+type newGrantError struct{ grants []ledger.Grant }
+
+func (*newGrantError) Error() string { return "a grant was opened in the meantime" }
 
 // Latest is what the last count of a tree found.
 type Latest struct {
@@ -119,9 +121,10 @@ func (r *Recounter) count(ctx context.Context, root *root) error {
 		Slots:           root.slots.kept(o.quota),
 	}
 	written, drift, err := r.write(ctx, root, o, count, held, now)
-	if errors.Is(err, errNewGrant) {
+	if opened, ok := errors.AsType[*newGrantError](err); ok {
 		// It is counted with the pods of which it was opened, or these were
 		// charged twice until the next count.
+		root.grants.follow(opened.grants, now)
 		held = r.attribute(ctx, root, c, snapshot, now)
 		written, drift, err = r.write(ctx, root, o, count, held, now)
 	}
@@ -192,8 +195,9 @@ func (r *Recounter) write(ctx context.Context, root *root, o order, count ledger
 			count.Term = record.Term
 		}
 		if root.grants.unknown(record.Grants) {
-			root.grants.follow(record.Grants, now)
-			return errNewGrant
+			// Not followed in here: this may be called again, and then a grant
+			// would look as if its pods had been attributed.
+			return &newGrantError{record.Clone().Grants}
 		}
 		count.Grants, lapsed = root.judge(record, held, now)
 		if err := record.Apply(count); err != nil {
