@@ -144,6 +144,18 @@ func (g *gated) hold(name string, count int) {
 	g.must(yaml.Unmarshal([]byte(strings.ReplaceAll(deployment(name, count), "$NS", g.ns)), &obj.Object))
 	g.must(kube.Create(g.Context(), obj))
 	g.holds(name, count)
+	// A quota that selects by name is asked about pods a moment after it was
+	// made; those that came before count when they are counted.
+	g.eventually("the quota counts them", func() bool {
+		quota := newObject("quota.weir.dev/v1alpha1/GPUQuota")
+		g.must(kube.Get(g.Context(), client.ObjectKey{Name: g.ns}, quota))
+		used := 0
+		devices, _, err := unstructured.NestedSlice(quota.Object, "status", "devices")
+		if _, after, found := strings.Cut(fmt.Sprint(devices), "used:"); found {
+			_, err = fmt.Sscanf(after, "%d", &used)
+		}
+		return err == nil && used >= count
+	})
 }
 
 // release has them given back.
