@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 )
 
 // DefaultBranch is what an empty Reference means.
@@ -34,6 +35,15 @@ type Reference struct {
 	Tag string
 	// Branch is the short name of a branch.
 	Branch string
+}
+
+// FromSpec returns what the reference of a GitRepository asks for. Nil asks for
+// the default branch.
+func FromSpec(ref *sourcev1.GitRepositoryRef) Reference {
+	if ref == nil {
+		return Reference{}
+	}
+	return Reference{Commit: ref.Commit, Name: ref.Name, SemVer: ref.SemVer, Tag: ref.Tag, Branch: ref.Branch}
 }
 
 // Target is the commit that a Reference stands for at the moment.

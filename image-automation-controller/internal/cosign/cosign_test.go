@@ -161,7 +161,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-func TestSignatureInAnotherPlaceOrBroken(t *testing.T) {
+func TestSignatureElsewhereOrBroken(t *testing.T) {
 	t.Parallel()
 	ours := newKey(t, elliptic.P256())
 	key := Key{Name: "ours.pub", Public: ours.Public()}

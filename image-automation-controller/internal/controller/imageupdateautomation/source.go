@@ -118,7 +118,7 @@ func (c *Controller) targetOf(ctx context.Context, s *scope) (batch.Target, erro
 	if spec.Checkout != nil {
 		ref = &spec.Checkout.Reference
 	}
-	target := batch.Target{URL: s.source.Spec.URL, Checkout: referenceOf(ref), Base: branchOf(ref)}
+	target := batch.Target{URL: s.source.Spec.URL, Checkout: git.FromSpec(ref), Base: branchOf(ref)}
 	if spec.Push != nil {
 		target.Branch, target.Refspec, target.Options = spec.Push.Branch, spec.Push.Refspec, spec.Push.Options
 	}
@@ -144,13 +144,6 @@ func (c *Controller) targetOf(ctx context.Context, s *scope) (batch.Target, erro
 		return target, sourceFailed(err)
 	}
 	return target, nil
-}
-
-func referenceOf(ref *sourcev1.GitRepositoryRef) git.Reference {
-	if ref == nil {
-		return git.Reference{}
-	}
-	return git.Reference{Commit: ref.Commit, Name: ref.Name, SemVer: ref.SemVer, Tag: ref.Tag, Branch: ref.Branch}
 }
 
 // branchOf is the branch that a reference checks out, "" if it is none.

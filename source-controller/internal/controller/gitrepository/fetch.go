@@ -78,7 +78,7 @@ func (c *Controller) secret(ctx context.Context, s *scope) (map[string][]byte, e
 func (c *Controller) resolve(ctx context.Context, s *scope) (err error) {
 	limited, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
-	s.target, err = c.Objects.Resolve(limited, s.remote, referenceOf(s.obj.Spec.Reference))
+	s.target, err = c.Objects.Resolve(limited, s.remote, git.FromSpec(s.obj.Spec.Reference))
 	if err != nil {
 		return s.gitFailed(err)
 	}
@@ -88,13 +88,6 @@ func (c *Controller) resolve(ctx context.Context, s *scope) (err error) {
 	conditions.Delete(s.obj, sourcev1.FetchFailedCondition)
 	conditions.Delete(s.obj, sourcev1.ArtifactOutdatedCondition)
 	return nil
-}
-
-func referenceOf(ref *sourcev1.GitRepositoryRef) git.Reference {
-	if ref == nil {
-		return git.Reference{}
-	}
-	return git.Reference{Commit: ref.Commit, Name: ref.Name, SemVer: ref.SemVer, Tag: ref.Tag, Branch: ref.Branch}
 }
 
 // outdated shows that another artifact is about to be built.
