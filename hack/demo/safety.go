@@ -9,11 +9,12 @@ import (
 	"fmt"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/meta"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/hack/platform"
 )
 
@@ -84,14 +85,14 @@ func (s *story) plan(ctx context.Context) (outcome, error) {
 
 // planned waits until the model server has planned a commit, and returns the
 // plan.
-func (s *story) planned(ctx context.Context, commit string) (*kustomizev1.Plan, error) {
-	var plan *kustomizev1.Plan
+func (s *story) planned(ctx context.Context, commit string) (*meta.Plan, error) {
+	var plan *meta.Plan
 	err := platform.Await(ctx, func(ctx context.Context) error {
 		k, err := s.platform.Kustomization(ctx, "model-server")
 		if err != nil {
 			return err
 		}
-		condition := meta.FindStatusCondition(k.Status.Conditions, kustomizev1.ReadyCondition)
+		condition := apimeta.FindStatusCondition(k.Status.Conditions, kustomizev1.ReadyCondition)
 		if condition == nil || condition.Reason != kustomizev1.PlannedReason || k.Status.Weir == nil ||
 			k.Status.Weir.Plan == nil || k.Status.Weir.Plan.Revision != platform.Revision(commit) {
 			return fmt.Errorf("the Kustomization model-server has not planned %s", short(commit))

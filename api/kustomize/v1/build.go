@@ -49,28 +49,6 @@ const (
 	BuildMetadataTransformerAnnotations BuildMetadataOption = "transformerAnnotations"
 )
 
-// CommonMetadata is put on every object that is applied.
-type CommonMetadata struct {
-	// annotations to set.
-	// +optional
-	Annotations map[string]string `json:"annotations,omitempty"`
-
-	// labels to set.
-	// +optional
-	Labels map[string]string `json:"labels,omitempty"`
-}
-
-// IgnoreRule leaves fields of some objects to others: they are neither compared with the live object nor changed there.
-type IgnoreRule struct {
-	// paths of the fields, as JSON pointers (RFC 6901), such as /spec/replicas.
-	// +required
-	Paths []string `json:"paths"`
-
-	// target selects the objects. If it is not set, the rule holds for all.
-	// +optional
-	Target *meta.Selector `json:"target,omitempty"`
-}
-
 // Decryption says how encrypted files and Secrets of a source are decrypted.
 type Decryption struct {
 	// provider of the decryption. There is only sops.

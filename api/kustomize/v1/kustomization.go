@@ -53,7 +53,7 @@ type KustomizationList struct {
 type KustomizationSpec struct {
 	// commonMetadata is put on every object that is applied. It wins over labels and annotations with the same keys.
 	// +optional
-	CommonMetadata *CommonMetadata `json:"commonMetadata,omitempty"`
+	CommonMetadata *meta.CommonMetadata `json:"commonMetadata,omitempty"`
 
 	// dependsOn lists Kustomizations that have to be ready before this one is applied.
 	// +optional
@@ -181,7 +181,7 @@ type KustomizationSpec struct {
 
 	// ignore lists fields of applied objects whose values are left to others.
 	// +optional
-	Ignore []IgnoreRule `json:"ignore,omitempty"`
+	Ignore []meta.IgnoreRule `json:"ignore,omitempty"`
 
 	// weir holds everything that Weir adds to this kind. No field of it changes the meaning of a field outside of it
 	// unless it is set.

@@ -37,7 +37,7 @@ type KustomizationStatus struct {
 
 	// inventory lists the objects that this Kustomization answers for.
 	// +optional
-	Inventory *ResourceInventory `json:"inventory,omitempty"`
+	Inventory *meta.ResourceInventory `json:"inventory,omitempty"`
 
 	// history tells the last reconciliations, the latest first.
 	// +optional
@@ -46,20 +46,4 @@ type KustomizationStatus struct {
 	// weir holds everything that Weir adds to the status of this kind.
 	// +optional
 	Weir *WeirStatus `json:"weir,omitempty"`
-}
-
-// ResourceInventory lists applied objects.
-type ResourceInventory struct {
-	// entries of the inventory, one for each object.
-	Entries []ResourceRef `json:"entries"`
-}
-
-// ResourceRef identifies an applied object.
-type ResourceRef struct {
-	// id is <namespace>_<name>_<group>_<kind>. Namespace and group may be empty; a colon in a name is written as two
-	// underscores.
-	ID string `json:"id"`
-
-	// v is the version of the object's API.
-	Version string `json:"v"`
 }

@@ -6,48 +6,17 @@ package v1
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/weir-gitops/weir/api/meta"
 )
 
 const (
 	// MaxCompletedJobs is the number of entries that status.weir.completedJobs can hold.
 	MaxCompletedJobs = 1000
 
-	// MaxObjectChanges is the number of entries that status.weir.plan and status.weir.drift list. How many more there
-	// are is counted.
-	MaxObjectChanges = 100
-
-	// MaxObjectChangesBytes is the size in bytes, in JSON, that the entries of one of these lists may have together.
-	MaxObjectChangesBytes = 16 << 10
-
 	// ConfirmPruneAnnotation lets a prune pass that spec.weir.pruneGuard holds back. It goes on the Kustomization, and its
 	// value names exactly the objects of that prune; the Ready condition prints it.
 	ConfirmPruneAnnotation = "weir.dev/confirm-prune"
-)
-
-// Mode says what a Kustomization does with what it builds.
-type Mode string
-
-const (
-	// ModeApply applies, prunes and keeps. It is the default.
-	ModeApply Mode = "Apply"
-
-	// ModePlan writes to status.weir.plan what an apply would change, and touches nothing.
-	ModePlan Mode = "Plan"
-)
-
-// DriftMode says what becomes of a change that somebody else makes to an applied object.
-type DriftMode string
-
-const (
-	// DriftEnabled puts the change back. It is the default.
-	DriftEnabled DriftMode = "enabled"
-
-	// DriftWarn shows the change, in the condition Drifted and in status.weir.drift, and leaves it until the next
-	// revision or spec is applied, or an apply is asked for.
-	DriftWarn DriftMode = "warn"
-
-	// DriftDisabled leaves the change, until the next revision or spec is applied, or an apply is asked for.
-	DriftDisabled DriftMode = "disabled"
 )
 
 // WeirSpec holds the fields of spec that Weir adds. The controller looks for it in the schema of the live CRD to tell
@@ -58,7 +27,7 @@ type WeirSpec struct {
 	// the applied objects where they are.
 	// +kubebuilder:validation:Enum=Apply;Plan
 	// +optional
-	Mode Mode `json:"mode,omitempty"`
+	Mode meta.Mode `json:"mode,omitempty"`
 
 	// dependsOn lists objects of any kind that have to be ready before this Kustomization is applied. They are read as the
 	// service account of this Kustomization.
@@ -119,7 +88,7 @@ type DriftDetection struct {
 	// mode is enabled (the default): put back at once; warn: show and leave; or disabled: leave.
 	// +kubebuilder:validation:Enum=enabled;warn;disabled
 	// +optional
-	Mode DriftMode `json:"mode,omitempty"`
+	Mode meta.DriftMode `json:"mode,omitempty"`
 }
 
 // PruneGuard says which prunes have to be confirmed. A prune that would delete a Namespace, a CustomResourceDefinition or
@@ -162,12 +131,12 @@ type WeirStatus struct {
 
 	// plan is what an apply would change. Present while spec.weir.mode is Plan.
 	// +optional
-	Plan *Plan `json:"plan,omitempty"`
+	Plan *meta.Plan `json:"plan,omitempty"`
 
 	// drift lists the applied objects that differ from the source and are left so. Present while there are any and
 	// spec.weir.driftDetection.mode is warn.
 	// +optional
-	Drift *ObjectChanges `json:"drift,omitempty"`
+	Drift *meta.ObjectChanges `json:"drift,omitempty"`
 }
 
 // Wait tells since when the health of which revision is waited for.
@@ -184,68 +153,6 @@ type Wait struct {
 	// since is when the timeout began to run.
 	// +required
 	Since metav1.Time `json:"since"`
-}
-
-// Plan is what an apply of a revision would change.
-type Plan struct {
-	// revision that was planned.
-	// +kubebuilder:validation:MaxLength=4096
-	// +required
-	Revision string `json:"revision"`
-
-	// created is how many objects would be created.
-	// +required
-	Created int64 `json:"created"`
-
-	// changed is how many objects would be changed, those included that would be deleted and created anew.
-	// +required
-	Changed int64 `json:"changed"`
-
-	// deleted is how many objects would be pruned.
-	// +required
-	Deleted int64 `json:"deleted"`
-
-	// unchanged is how many objects would stay as they are.
-	// +required
-	Unchanged int64 `json:"unchanged"`
-
-	ObjectChanges `json:",inline"`
-}
-
-// ObjectChanges lists changes of objects, as many as fit.
-type ObjectChanges struct {
-	// changes of objects, sorted by action (deleted, recreated, configured, created) and then by id.
-	// +kubebuilder:validation:MaxItems=100
-	// +listType=atomic
-	// +optional
-	Changes []ObjectChange `json:"changes,omitempty"`
-
-	// omitted is how many changes are not listed, because the list is full.
-	// +optional
-	Omitted int64 `json:"omitted,omitempty"`
-}
-
-// ObjectChange is the change of one object.
-type ObjectChange struct {
-	// id of the object, as in the inventory.
-	// +kubebuilder:validation:MaxLength=1024
-	// +required
-	ID string `json:"id"`
-
-	// action on the object: created, configured, recreated or deleted.
-	// +kubebuilder:validation:MaxLength=32
-	// +required
-	Action string `json:"action"`
-
-	// paths of the fields that differ, such as spec.replicas, without their values.
-	// +kubebuilder:validation:MaxItems=100
-	// +listType=atomic
-	// +optional
-	Paths []string `json:"paths,omitempty"`
-
-	// omittedPaths is how many more fields differ.
-	// +optional
-	OmittedPaths int64 `json:"omittedPaths,omitempty"`
 }
 
 // CompletedJob is an object that ran to completion.

@@ -15,13 +15,13 @@ import (
 	"k8s.io/client-go/rest"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
-	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
-	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/cluster"
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/gate"
+	"github.com/weir-gitops/weir/pkg/tenant"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 

@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 
-	"github.com/weir-gitops/weir/kustomize-controller/internal/cluster"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/controller/kustomization"
 	"github.com/weir-gitops/weir/pkg/app"
+	"github.com/weir-gitops/weir/pkg/cluster"
 )
 
 // Options are the settings of kustomize-controller; flags and defaults are

@@ -52,7 +52,7 @@ func TestResultsBelongToTheCaller(t *testing.T) {
 		"plain, in a namespace": {Path: "base", TargetNamespace: "team"},
 		"kustomize":             {Path: "prod"},
 		"variables":             {Path: "base", PostBuild: &kustomizev1.PostBuild{Substitute: map[string]string{"cluster": "x"}}},
-		"common metadata":       {Path: "prod", CommonMetadata: &kustomizev1.CommonMetadata{Labels: map[string]string{"a": "b"}}},
+		"common metadata":       {Path: "prod", CommonMetadata: &meta.CommonMetadata{Labels: map[string]string{"a": "b"}}},
 	}
 	for name, spec := range specs {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestBuildsAreKept(t *testing.T) {
 		"fields that kustomize does not see": func(r *Request) {
 			r.Kustomization.Name = "other"
 			r.Kustomization.Spec.Prune = true
-			r.Kustomization.Spec.CommonMetadata = &kustomizev1.CommonMetadata{Labels: map[string]string{"a": "b"}}
+			r.Kustomization.Spec.CommonMetadata = &meta.CommonMetadata{Labels: map[string]string{"a": "b"}}
 			r.Kustomization.Spec.PostBuild = &kustomizev1.PostBuild{}
 			r.Variables = map[string]string{"cluster": "a"}
 		},
@@ -345,7 +345,7 @@ func TestBuildsAtOnce(t *testing.T) {
 			spec := kustomizev1.KustomizationSpec{
 				Path: path, TargetNamespace: fmt.Sprintf("team%d", i%5),
 				PostBuild:      &kustomizev1.PostBuild{Substitute: map[string]string{"cluster": fmt.Sprint("c", i)}},
-				CommonMetadata: &kustomizev1.CommonMetadata{Labels: map[string]string{"i": fmt.Sprint(i)}},
+				CommonMetadata: &meta.CommonMetadata{Labels: map[string]string{"i": fmt.Sprint(i)}},
 			}
 			result, err := b.Build(t.Context(), request(root, spec))
 			if (err == nil) != (path != "bad") {
@@ -414,7 +414,7 @@ func TestCommonMetadata(t *testing.T) {
 		"b.yaml": account,
 	}, kustomizev1.KustomizationSpec{
 		PostBuild: &kustomizev1.PostBuild{Substitute: map[string]string{"x": "value"}},
-		CommonMetadata: &kustomizev1.CommonMetadata{
+		CommonMetadata: &meta.CommonMetadata{
 			Labels: map[string]string{"team": "ml", "env": "${x}"}, Annotations: map[string]string{"owner": "ops"},
 		},
 	})

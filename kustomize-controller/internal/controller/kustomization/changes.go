@@ -4,22 +4,22 @@
 package kustomization
 
 import (
-	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
 )
 
 // objectChanges writes differences down as the status has them, as many as a
 // status may hold.
-func objectChanges(differences []apply.Difference) kustomizev1.ObjectChanges {
-	kept, omitted := apply.Bound(differences, kustomizev1.MaxObjectChanges, kustomizev1.MaxObjectChangesBytes)
-	changes := make([]kustomizev1.ObjectChange, len(kept))
+func objectChanges(differences []apply.Difference) meta.ObjectChanges {
+	kept, omitted := apply.Bound(differences, meta.MaxObjectChanges, meta.MaxObjectChangesBytes)
+	changes := make([]meta.ObjectChange, len(kept))
 	for i, d := range kept {
-		changes[i] = kustomizev1.ObjectChange{
+		changes[i] = meta.ObjectChange{
 			ID: d.Ref.ID(), Action: string(d.Action), Paths: d.Paths, OmittedPaths: int64(d.Omitted),
 		}
 	}
 	if len(changes) == 0 {
 		changes = nil
 	}
-	return kustomizev1.ObjectChanges{Changes: changes, Omitted: int64(omitted)}
+	return meta.ObjectChanges{Changes: changes, Omitted: int64(omitted)}
 }

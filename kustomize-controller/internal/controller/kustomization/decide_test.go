@@ -15,6 +15,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 )
 
@@ -84,11 +85,11 @@ func TestDecide(t *testing.T) {
 		"failed, asked":             {change: []func(*scope){failed, request("now")}, full: true, begun: true},
 		"failed, interval is over":  {change: []func(*scope){failed, func(s *scope) { s.memory.nextFull = now }}, err: failure},
 		"status edited": {
-			change: []func(*scope){func(s *scope) { s.memory.inventory = &kustomizev1.ResourceInventory{} }}, full: true, begun: true,
+			change: []func(*scope){func(s *scope) { s.memory.inventory = &meta.ResourceInventory{} }}, full: true, begun: true,
 		},
 		"status as written": {
 			change: []func(*scope){func(s *scope) {
-				s.memory.inventory, s.obj.Status.Inventory = &kustomizev1.ResourceInventory{}, &kustomizev1.ResourceInventory{}
+				s.memory.inventory, s.obj.Status.Inventory = &meta.ResourceInventory{}, &meta.ResourceInventory{}
 			}},
 		},
 	} {
@@ -163,7 +164,7 @@ func TestOnlyRevision(t *testing.T) {
 		"state not at hand":            {func(s *scope) { s.drift.Stale = true }, false},
 		"the last one failed":          {func(s *scope) { s.memory.failure = errors.New("x") }, false},
 		"the last one was not written": {func(s *scope) { s.memory.tried.digest = "sha256:1.5" }, false},
-		"the status was edited":        {func(s *scope) { s.memory.inventory = &kustomizev1.ResourceInventory{} }, false},
+		"the status was edited":        {func(s *scope) { s.memory.inventory = &meta.ResourceInventory{} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := held(now)

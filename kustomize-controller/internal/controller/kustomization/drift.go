@@ -14,16 +14,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
 // driftMode is what becomes of drift.
-func driftMode(obj *kustomizev1.Kustomization) kustomizev1.DriftMode {
+func driftMode(obj *kustomizev1.Kustomization) meta.DriftMode {
 	if obj.Spec.Weir == nil || obj.Spec.Weir.DriftDetection == nil {
-		return kustomizev1.DriftEnabled
+		return meta.DriftEnabled
 	}
-	return cmp.Or(obj.Spec.Weir.DriftDetection.Mode, kustomizev1.DriftEnabled)
+	return cmp.Or(obj.Spec.Weir.DriftDetection.Mode, meta.DriftEnabled)
 }
 
 // watchDrift looks for changes that others made to applied objects, and puts
@@ -31,20 +32,20 @@ func driftMode(obj *kustomizev1.Kustomization) kustomizev1.DriftMode {
 // fail: while a new revision cannot be applied, the last one still holds.
 func (c *Controller) watchDrift(ctx context.Context, s *scope) error {
 	mode := driftMode(s.obj)
-	s.set.Tolerate(mode != kustomizev1.DriftEnabled)
-	if mode != kustomizev1.DriftWarn {
+	s.set.Tolerate(mode != meta.DriftEnabled)
+	if mode != meta.DriftWarn {
 		s.forgetDrift()
 	}
 	if !s.set.Known() {
 		return nil
 	}
 	switch mode {
-	case kustomizev1.DriftDisabled:
+	case meta.DriftDisabled:
 		s.markDrifted(true)
 		return nil
-	case kustomizev1.DriftWarn:
+	case meta.DriftWarn:
 		return c.showDrift(ctx, s)
-	case kustomizev1.DriftEnabled:
+	case meta.DriftEnabled:
 	}
 	return c.correct(ctx, s)
 }
@@ -100,7 +101,7 @@ func (s *scope) forgetDrift() {
 // changed, makes it an apply.
 func (s *scope) holds() bool {
 	last := s.obj.Status.History.Latest()
-	return driftMode(s.obj) != kustomizev1.DriftEnabled && s.memory.applied == (attempt{}) && s.heldBefore() &&
+	return driftMode(s.obj) != meta.DriftEnabled && s.memory.applied == (attempt{}) && s.heldBefore() &&
 		!s.memory.asked(s) && last != nil && last.Digest == s.memory.run.digest
 }
 
@@ -145,7 +146,7 @@ func (c *Controller) lookAtDrift(ctx context.Context, s *scope, held bool) error
 		s.forgetDrift()
 		return nil
 	}
-	if driftMode(s.obj) != kustomizev1.DriftWarn {
+	if driftMode(s.obj) != meta.DriftWarn {
 		return nil
 	}
 	return c.showDrift(ctx, s)

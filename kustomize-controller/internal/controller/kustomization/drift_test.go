@@ -13,9 +13,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 )
 
-func driftMode(mode kustomizev1.DriftMode) func(*kustomizev1.Kustomization) {
+func driftMode(mode meta.DriftMode) func(*kustomizev1.Kustomization) {
 	return func(k *kustomizev1.Kustomization) {
 		k.Spec.Weir = &kustomizev1.WeirSpec{DriftDetection: &kustomizev1.DriftDetection{Mode: mode}}
 	}
@@ -39,13 +40,13 @@ func TestDriftIsShownAndLeft(t *testing.T) {
 	s := newSuite(t)
 	files := map[string]string{"a.yaml": configMap("a", "git"), "b.yaml": configMap("b", "git"), "s.yaml": secret}
 	revision := s.push(files)
-	s.create("app", driftMode(kustomizev1.DriftWarn), func(k *kustomizev1.Kustomization) { k.Spec.Wait = true })
+	s.create("app", driftMode(meta.DriftWarn), func(k *kustomizev1.Kustomization) { k.Spec.Wait = true })
 	s.awaitReady("app", revision)
 
 	s.patch("kubectl-edit", "v1/ConfigMap", "a", "data: {key: by hand}")
 	first := "ConfigMap/" + s.ns + "/a differs: data.key"
 	obj := s.awaitDrift("app", first)
-	want := &kustomizev1.ObjectChanges{Changes: []kustomizev1.ObjectChange{{ID: s.ns + "_a__ConfigMap", Action: "configured", Paths: []string{"data.key"}}}}
+	want := &meta.ObjectChanges{Changes: []meta.ObjectChange{{ID: s.ns + "_a__ConfigMap", Action: "configured", Paths: []string{"data.key"}}}}
 	if diff := cmp.Diff(want, obj.Status.Weir.Drift); diff != "" {
 		t.Errorf("status.weir.drift (-want +got):\n%s", diff)
 	}
@@ -113,7 +114,7 @@ func TestDriftIsNotLookedFor(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	revision := s.push(map[string]string{"a.yaml": configMap("a", "git"), "b.yaml": configMap("b", "git")})
-	s.create("app", driftMode(kustomizev1.DriftDisabled), func(k *kustomizev1.Kustomization) {
+	s.create("app", driftMode(meta.DriftDisabled), func(k *kustomizev1.Kustomization) {
 		k.Spec.Wait = true
 	})
 	s.awaitReady("app", revision)
@@ -133,7 +134,7 @@ func TestDriftIsNotLookedFor(t *testing.T) {
 		t.Errorf("drift is shown: %+v", obj.Status.Conditions)
 	}
 
-	s.edit("app", driftMode(kustomizev1.DriftEnabled))
+	s.edit("app", driftMode(meta.DriftEnabled))
 	s.eventually("drift is put back once that is asked for", func() bool {
 		return field(s.live("v1/ConfigMap", "a"), "data", "key") == "git" && s.live("v1/ConfigMap", "b") != nil
 	})

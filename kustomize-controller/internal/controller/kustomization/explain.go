@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weir-gitops/weir/kustomize-controller/internal/complaint"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/complaint"
 )
 
 const (

@@ -6,12 +6,12 @@ package kustomization
 import (
 	"fmt"
 
-	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/exemption"
 )
 
 // exemptions compiles spec.ignore. An error names the field at fault.
-func exemptions(rules []kustomizev1.IgnoreRule) (*exemption.Rules, error) {
+func exemptions(rules []meta.IgnoreRule) (*exemption.Rules, error) {
 	list := make([]exemption.Rule, len(rules))
 	for i, rule := range rules {
 		list[i].Paths = rule.Paths

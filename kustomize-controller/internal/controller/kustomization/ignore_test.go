@@ -16,7 +16,7 @@ import (
 
 func ignore(target *meta.Selector, paths ...string) func(*kustomizev1.Kustomization) {
 	return func(k *kustomizev1.Kustomization) {
-		k.Spec.Ignore = []kustomizev1.IgnoreRule{{Paths: paths, Target: target}}
+		k.Spec.Ignore = []meta.IgnoreRule{{Paths: paths, Target: target}}
 	}
 }
 
@@ -53,10 +53,10 @@ func TestIgnoredFieldIsNotPlanned(t *testing.T) {
 	live.Object["data"] = map[string]any{"key": "theirs"}
 	s.must(kube.Create(t.Context(), live))
 	s.create("app", ignore(nil, "/data/key"), func(k *kustomizev1.Kustomization) {
-		k.Spec.Weir = &kustomizev1.WeirSpec{Mode: kustomizev1.ModePlan}
+		k.Spec.Weir = &kustomizev1.WeirSpec{Mode: meta.ModePlan}
 	})
 	obj := s.await("app", "has a plan", func(k *kustomizev1.Kustomization) bool { return k.Status.Weir != nil && k.Status.Weir.Plan != nil })
-	want := []kustomizev1.ObjectChange{{ID: s.ns + "_a__ConfigMap", Action: "configured", Paths: []string{
+	want := []meta.ObjectChange{{ID: s.ns + "_a__ConfigMap", Action: "configured", Paths: []string{
 		`metadata.labels["kustomize.toolkit.fluxcd.io/name"]`, `metadata.labels["kustomize.toolkit.fluxcd.io/namespace"]`,
 	}}}
 	if diff := cmp.Diff(want, obj.Status.Weir.Plan.Changes); diff != "" {

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
@@ -32,11 +33,11 @@ func readInventory(obj *kustomizev1.Kustomization) (inventory.Inventory, error) 
 // writeInventory sets status.inventory, sorted, and drops what is recorded of
 // objects that are not in it.
 func writeInventory(obj *kustomizev1.Kustomization, inv inventory.Inventory) {
-	entries := make([]kustomizev1.ResourceRef, 0, len(inv))
+	entries := make([]meta.ResourceRef, 0, len(inv))
 	for _, ref := range inv.Refs() {
-		entries = append(entries, kustomizev1.ResourceRef{ID: ref.ID(), Version: inv[ref]})
+		entries = append(entries, meta.ResourceRef{ID: ref.ID(), Version: inv[ref]})
 	}
-	obj.Status.Inventory = &kustomizev1.ResourceInventory{Entries: entries}
+	obj.Status.Inventory = &meta.ResourceInventory{Entries: entries}
 	if obj.Status.Weir == nil {
 		return
 	}

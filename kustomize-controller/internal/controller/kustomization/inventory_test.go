@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
@@ -29,7 +30,7 @@ func TestInventoryRoundTrip(t *testing.T) {
 	}
 	want := inventory.Inventory{web: "v1", train: "v1", eval: "v1beta1"}
 	writeInventory(obj, want)
-	entries := []kustomizev1.ResourceRef{
+	entries := []meta.ResourceRef{
 		{ID: "ns_eval_batch_Job", Version: "v1beta1"}, {ID: "ns_train_batch_Job", Version: "v1"}, {ID: "ns_web__Service", Version: "v1"},
 	}
 	if diff := cmp.Diff(entries, obj.Status.Inventory.Entries); diff != "" {

@@ -31,7 +31,7 @@ func TestAppliesPrunesAndReverts(t *testing.T) {
 	if got, want := conditions.GetMessage(obj, fluxmeta.ReadyCondition), "Applied revision: "+first; got != want {
 		t.Errorf("message %q, want %q", got, want)
 	}
-	want := []kustomizev1.ResourceRef{{ID: s.ns + "_a__ConfigMap", Version: "v1"}, {ID: s.ns + "_b__ConfigMap", Version: "v1"}}
+	want := []meta.ResourceRef{{ID: s.ns + "_a__ConfigMap", Version: "v1"}, {ID: s.ns + "_b__ConfigMap", Version: "v1"}}
 	if diff := cmp.Diff(want, obj.Status.Inventory.Entries); diff != "" {
 		t.Errorf("inventory (-want +got):\n%s", diff)
 	}

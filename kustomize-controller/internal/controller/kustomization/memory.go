@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/kustomize-controller/internal/build"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
@@ -47,7 +48,7 @@ type memory struct {
 	// wasHealthy is set once the applied attempt was healthy.
 	wasHealthy bool
 	// inventory is what status.inventory was last set to.
-	inventory *kustomizev1.ResourceInventory
+	inventory *meta.ResourceInventory
 	// unwatched are the kinds of which it was said that they are polled.
 	unwatched string
 	// run is the reconciliation that is under way, or was last.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
@@ -20,11 +21,11 @@ import (
 // planOnly reports whether a Kustomization shows what it would do and does
 // nothing.
 func planOnly(obj *kustomizev1.Kustomization) bool {
-	return obj.Spec.Weir != nil && obj.Spec.Weir.Mode == kustomizev1.ModePlan
+	return obj.Spec.Weir != nil && obj.Spec.Weir.Mode == meta.ModePlan
 }
 
 // planOf returns the plan that the status holds, or nil.
-func planOf(obj *kustomizev1.Kustomization) *kustomizev1.Plan {
+func planOf(obj *kustomizev1.Kustomization) *meta.Plan {
 	if obj.Status.Weir == nil {
 		return nil
 	}
@@ -85,8 +86,8 @@ func (s *scope) doomed(ctx context.Context, stale inventory.Inventory) ([]apply.
 }
 
 // newPlan sums up what would become of each object.
-func newPlan(revision string, differences []apply.Difference, doomed []apply.Doomed) *kustomizev1.Plan {
-	plan := &kustomizev1.Plan{Revision: revision, Deleted: int64(len(doomed))}
+func newPlan(revision string, differences []apply.Difference, doomed []apply.Doomed) *meta.Plan {
+	plan := &meta.Plan{Revision: revision, Deleted: int64(len(doomed))}
 	changes := make([]apply.Difference, 0, len(doomed))
 	for _, d := range differences {
 		switch d.Action {
@@ -107,13 +108,13 @@ func newPlan(revision string, differences []apply.Difference, doomed []apply.Doo
 	return plan
 }
 
-func describePlan(p *kustomizev1.Plan) string {
+func describePlan(p *meta.Plan) string {
 	return fmt.Sprintf("Plan for revision %s: %d to create, %d to change, %d to delete, %d unchanged; nothing was applied",
 		p.Revision, p.Created, p.Changed, p.Deleted, p.Unchanged)
 }
 
 // planned tells of a new plan.
-func (c *Controller) planned(s *scope, plan *kustomizev1.Plan) {
+func (c *Controller) planned(s *scope, plan *meta.Plan) {
 	c.event(s, corev1.EventTypeNormal, kustomizev1.PlannedReason, describePlan(plan))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
@@ -25,9 +26,9 @@ func TestNewPlan(t *testing.T) {
 		{Ref: ref("other"), Action: apply.Configured, Paths: []string{"data.key"}, Omitted: 3},
 		{Ref: ref("anew"), Action: apply.Recreated},
 	}, []apply.Doomed{{Ref: ref("old")}})
-	want := &kustomizev1.Plan{
+	want := &meta.Plan{
 		Revision: "main@sha1:1", Created: 1, Changed: 2, Deleted: 1, Unchanged: 2,
-		ObjectChanges: kustomizev1.ObjectChanges{Changes: []kustomizev1.ObjectChange{
+		ObjectChanges: meta.ObjectChanges{Changes: []meta.ObjectChange{
 			{ID: "ns_old__ConfigMap", Action: "deleted"},
 			{ID: "ns_anew__ConfigMap", Action: "recreated"},
 			{ID: "ns_other__ConfigMap", Action: "configured", Paths: []string{"data.key"}, OmittedPaths: 3},
@@ -46,9 +47,9 @@ func TestNewPlan(t *testing.T) {
 // toPlan makes a Kustomization one that is planned, with a plan of a revision
 // if it is not "".
 func toPlan(obj *kustomizev1.Kustomization, revision string) {
-	obj.Spec.Weir = &kustomizev1.WeirSpec{Mode: kustomizev1.ModePlan}
+	obj.Spec.Weir = &kustomizev1.WeirSpec{Mode: meta.ModePlan}
 	if revision != "" {
-		obj.Status.Weir = &kustomizev1.WeirStatus{Plan: &kustomizev1.Plan{Revision: revision}}
+		obj.Status.Weir = &kustomizev1.WeirStatus{Plan: &meta.Plan{Revision: revision}}
 		conditions.MarkTrue(obj, kustomizev1.ReadyCondition, kustomizev1.PlannedReason, "planned")
 	}
 }
@@ -95,7 +96,7 @@ func TestSettlePlan(t *testing.T) {
 		"planned anew":        {change: func(s *scope) { s.full = true }, stays: true},
 		"could not be":        {change: func(s *scope) { s.full = true }, err: errors.New("refused")},
 		"waits for something": {change: func(*scope) {}, err: errors.New("not ready"), stays: true},
-		"is applied now":      {change: func(s *scope) { s.obj.Spec.Weir.Mode = kustomizev1.ModeApply }},
+		"is applied now":      {change: func(s *scope) { s.obj.Spec.Weir.Mode = meta.ModeApply }},
 		"mode is taken away":  {change: func(s *scope) { s.obj.Spec.Weir = nil }},
 	} {
 		t.Run(name, func(t *testing.T) {

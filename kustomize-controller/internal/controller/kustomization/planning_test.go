@@ -25,7 +25,7 @@ import (
 )
 
 // setMode changes spec.weir.mode.
-func setMode(mode kustomizev1.Mode) func(*kustomizev1.Kustomization) {
+func setMode(mode meta.Mode) func(*kustomizev1.Kustomization) {
 	return func(k *kustomizev1.Kustomization) {
 		if k.Spec.Weir == nil {
 			k.Spec.Weir = &kustomizev1.WeirSpec{}
@@ -34,7 +34,7 @@ func setMode(mode kustomizev1.Mode) func(*kustomizev1.Kustomization) {
 	}
 }
 
-var planMode = setMode(kustomizev1.ModePlan)
+var planMode = setMode(meta.ModePlan)
 
 // awaitPlan waits until a Kustomization shows the plan of a revision.
 func (s *suite) awaitPlan(name, revision string) *kustomizev1.Kustomization {
@@ -112,7 +112,7 @@ func TestPlanTouchesNothing(t *testing.T) {
 	s.awaitReady("app", first)
 	s.edit("app", planMode)
 	obj := s.awaitPlan("app", first)
-	if diff := cmp.Diff(&kustomizev1.Plan{Revision: first, Unchanged: 6}, obj.Status.Weir.Plan); diff != "" {
+	if diff := cmp.Diff(&meta.Plan{Revision: first, Unchanged: 6}, obj.Status.Weir.Plan); diff != "" {
 		t.Errorf("plan of what is applied (-want +got):\n%s", diff)
 	}
 
@@ -148,7 +148,7 @@ created NS_new__ConfigMap`, "NS", s.ns), "\n")
 	s.never(obj, oldValue, newValue)
 
 	s.replanOnRequest("app", second)
-	s.edit("app", setMode(kustomizev1.ModeApply))
+	s.edit("app", setMode(meta.ModeApply))
 	obj = s.awaitReady("app", second)
 	if obj.Status.Weir != nil && obj.Status.Weir.Plan != nil {
 		t.Errorf("the plan is still there: %+v", obj.Status.Weir)
@@ -336,7 +336,7 @@ func TestPlannedIsNotApplied(t *testing.T) {
 	s.await("b", "is told that a is only planned", func(k *kustomizev1.Kustomization) bool {
 		return strings.Contains(conditions.GetMessage(k, fluxmeta.ReadyCondition), "dependency '"+s.ns+"/a' is not ready: it is only planned")
 	})
-	s.edit("a", setMode(kustomizev1.ModeApply))
+	s.edit("a", setMode(meta.ModeApply))
 	s.awaitReady("a", revision)
 	s.awaitReady("b", revision)
 }

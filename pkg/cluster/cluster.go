@@ -1,12 +1,12 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster gives Kustomizations the cluster that they are applied to:
+// Package cluster gives objects that apply others the cluster to apply to:
 // the one that the controller runs in, or the one that spec.kubeConfig names.
 //
-// A remote cluster is kept as long as a Kustomization uses it. What identifies
+// A remote cluster is kept as long as anybody uses it. What identifies
 // it is the content of the access data, so new credentials are another cluster
-// to this package, and two Kustomizations with equal ones share its watches.
+// to this package, and two objects with equal ones share its watches.
 package cluster
 
 import (
@@ -15,12 +15,12 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
+	"github.com/weir-gitops/weir/pkg/tenant"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/gate"
 )
 
-// Local is the name of the cluster that holds the Kustomizations.
+// Local is the name of the cluster that the controller runs in.
 const Local = "local"
 
 // Cluster is one API server, as one identity.
@@ -42,12 +42,12 @@ type Cluster struct {
 	stop context.CancelFunc
 }
 
-// NewLocal returns the cluster that holds the Kustomizations.
+// NewLocal returns the cluster that the controller runs in.
 func NewLocal(engine *apply.Engine, tenants *tenant.Clients) *Cluster {
 	return &Cluster{Name: Local, Engine: engine, Tenants: tenants}
 }
 
-// Remote reports whether it is another cluster than the Kustomizations'.
+// Remote reports whether it is another cluster than the one the controller runs in.
 func (c *Cluster) Remote() bool { return c.link != nil }
 
 // Key is the same as long as nothing has to be found out anew about the
@@ -105,7 +105,7 @@ func (c *Cluster) forget(ctx context.Context, owner types.NamespacedName) error 
 	return c.Engine.Forget(ctx, owner)
 }
 
-// User is a Kustomization.
+// User is an object that applies to a cluster, such as a Kustomization.
 type User struct {
 	UID   types.UID
 	Owner types.NamespacedName
@@ -137,7 +137,7 @@ func New(ctx context.Context, local *Cluster, config Config) *Clusters {
 	}
 }
 
-// Local returns the cluster that holds the Kustomizations.
+// Local returns the cluster that the controller runs in.
 func (c *Clusters) Local() *Cluster { return c.local }
 
 // Leave ends the use of a cluster, which is stopped if it was the last. What
@@ -159,7 +159,7 @@ func (c *Clusters) Leave(ctx context.Context, uid types.UID) error {
 	return err
 }
 
-// Gone ends the use of every Kustomization of that name: there is none.
+// Gone ends the use of every object of that name: there is none.
 func (c *Clusters) Gone(ctx context.Context, owner types.NamespacedName) error {
 	var uids []types.UID
 	c.mu.Lock()
@@ -192,7 +192,7 @@ func (c *Clusters) release(cluster *Cluster) bool {
 	return true
 }
 
-// users returns the Kustomizations that use a cluster.
+// users returns who uses a cluster.
 func (c *Clusters) users(cluster *Cluster) []types.NamespacedName {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,9 +1,9 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tenant gives out clients that act as the service account which a
-// Kustomization names, so that a tenant can do through Git what it may do by
-// hand, and no more.
+// Package tenant gives out clients that act as the service account which an object
+// names, so that a tenant can do through Git what it may do by hand, and no
+// more.
 package tenant
 
 import (

@@ -134,7 +134,7 @@ func describe(data map[string]string, namespace, defaultAccount string) (*access
 	case "":
 		return nil, errors.New("it has no provider; set provider: generic")
 	case "aws", "azure", "gcp":
-		return nil, &textError{fmt.Sprintf("this version of kustomize-controller does not implement the provider %s; use generic, or a kubeconfig in a Secret", provider), ErrProvider}
+		return nil, &textError{fmt.Sprintf("this version of Weir does not implement the provider %s; use generic, or a kubeconfig in a Secret", provider), ErrProvider}
 	default:
 		return nil, &textError{fmt.Sprintf("there is no provider %q; use generic", provider), ErrProvider}
 	}

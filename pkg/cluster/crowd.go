@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// crowd bounds how many Kustomizations work on remote clusters at a time. A
+// crowd bounds how many objects are at work on remote clusters at a time. A
 // server that answers slowly, out of weakness or of malice, holds whoever talks
 // to it; it must not hold everybody.
 type crowd struct {
@@ -23,7 +23,7 @@ type crowd struct {
 	waiting map[waiting]struct{}
 }
 
-// waiting is a Kustomization that found no place.
+// waiting is somebody who found no place.
 type waiting struct {
 	cluster *Cluster
 	owner   types.NamespacedName
@@ -84,8 +84,8 @@ func (c *crowd) room(cluster *Cluster) bool {
 	return c.sum < c.all && c.busy[cluster] < c.each
 }
 
-// Enter lets a Kustomization work on a cluster until it calls the function. It
-// returns nil if too many do so already; then the Kustomization is woken when
+// Enter lets somebody work on a cluster until it calls the function. It
+// returns nil if too many do so already; then the caller is woken when
 // there is a place. There always is one on the local cluster.
 func (c *Clusters) Enter(cluster *Cluster, owner types.NamespacedName) (leave func()) {
 	if !cluster.Remote() {

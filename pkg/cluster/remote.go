@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/weir-gitops/weir/api/meta"
-	"github.com/weir-gitops/weir/kustomize-controller/internal/tenant"
+	"github.com/weir-gitops/weir/pkg/tenant"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/gate"
 )
@@ -39,7 +39,7 @@ type Config struct {
 	Reader client.Reader
 	// Accounts issues tokens of local service accounts.
 	Accounts corev1client.ServiceAccountsGetter
-	// DefaultAccount is the service account of the Kustomization's namespace
+	// DefaultAccount is the service account of the user's namespace
 	// whose token is used if a ConfigMap names none. Empty: none.
 	DefaultAccount string
 	// Insecure is what a kubeconfig may ask for.
@@ -53,13 +53,13 @@ type Config struct {
 	// Gate makes what asks for devices on a cluster; its watch ends with ctx.
 	// Nil: nothing is asked.
 	Gate func(ctx context.Context, client dynamic.Interface, mapper apimeta.RESTMapper) *gate.Client
-	// Workers is how many Kustomizations are reconciled at a time.
+	// Workers is how many objects are reconciled at a time.
 	Workers int
 	// Manager owns the fields of what is applied.
 	Manager string
 	// UserAgent of all requests.
 	UserAgent string
-	// Wake brings a Kustomization back after the given time. It must not
+	// Wake brings a user back after the given time. It must not
 	// block.
 	Wake func(owner types.NamespacedName, after time.Duration)
 }
