@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -165,39 +164,18 @@ func (s *GitServer) listen() error {
 	scheme := "http"
 	if s.tls {
 		scheme = "https"
-		config, err := s.tlsConfig()
+		config, ca, cert, key, err := serverTLS(s.mutualTLS)
 		if err != nil {
 			_ = listener.Close()
 			return err
 		}
+		s.CA, s.ClientCert, s.ClientKey = ca, cert, key
 		listener = tls.NewListener(listener, config)
 	}
 	s.URL = scheme + "://" + listener.Addr().String()
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = s.server.Serve(listener) }()
 	return nil
-}
-
-func (s *GitServer) tlsConfig() (*tls.Config, error) {
-	ca, err := newAuthority()
-	if err != nil {
-		return nil, err
-	}
-	s.CA = ca.pem
-	serving, _, _, err := ca.issue("127.0.0.1")
-	if err != nil {
-		return nil, err
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{serving}}
-	if s.mutualTLS {
-		if _, s.ClientCert, s.ClientKey, err = ca.issue("client"); err != nil {
-			return nil, err
-		}
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-		config.ClientCAs = x509.NewCertPool()
-		config.ClientCAs.AppendCertsFromPEM(ca.pem)
-	}
-	return config, nil
 }
 
 // Close ends the server and the requests that hang.

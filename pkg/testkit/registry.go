@@ -6,7 +6,6 @@ package testkit
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -14,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -140,39 +138,18 @@ func NewRegistry(opts ...RegistryOption) (*Registry, error) {
 	r.Host = listener.Addr().String()
 	r.URL = "http://" + r.Host
 	if r.tls {
-		config, err := r.tlsConfig()
+		config, ca, cert, key, err := serverTLS(r.mutualTLS)
 		if err != nil {
 			_ = listener.Close()
 			return nil, err
 		}
+		r.CA, r.ClientCert, r.ClientKey = ca, cert, key
 		r.URL = "https://" + r.Host
 		listener = tls.NewListener(listener, config)
 	}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = r.server.Serve(listener) }()
 	return r, nil
-}
-
-func (r *Registry) tlsConfig() (*tls.Config, error) {
-	ca, err := newAuthority()
-	if err != nil {
-		return nil, err
-	}
-	r.CA = ca.pem
-	serving, _, _, err := ca.issue("127.0.0.1")
-	if err != nil {
-		return nil, err
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{serving}}
-	if r.mutualTLS {
-		if _, r.ClientCert, r.ClientKey, err = ca.issue("client"); err != nil {
-			return nil, err
-		}
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-		config.ClientCAs = x509.NewCertPool()
-		config.ClientCAs.AppendCertsFromPEM(ca.pem)
-	}
-	return config, nil
 }
 
 // Close ends the server and the requests that hang.
@@ -194,13 +171,7 @@ func (r *Registry) Inject(decide func(*http.Request) RegistryFault) {
 func (r *Registry) Requests(part string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	count := 0
-	for _, request := range r.requests {
-		if strings.Contains(request, part) {
-			count++
-		}
-	}
-	return count
+	return countContaining(r.requests, part)
 }
 
 // Widest returns the highest number of requests that were under way at once.
@@ -233,30 +204,7 @@ func (r *Registry) SetTags(repo string, tags []string) {
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	fault, done := r.begin(req)
 	defer done()
-	switch {
-	case fault.Hang:
-		select {
-		case <-req.Context().Done():
-		case <-r.stop:
-		}
-	case fault.Drop:
-		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			_ = conn.Close()
-		}
-	case fault.Redirect != "":
-		http.Redirect(w, req, fault.Redirect, http.StatusTemporaryRedirect)
-	case fault.Code != 0:
-		if fault.RetryAfter != 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
-		}
-		http.Error(w, "secret body of an error", fault.Code)
-	case fault.Garbage:
-		_, _ = io.WriteString(w, "<html>secret body of a page</html>")
-	case fault.Truncate || fault.Tamper:
-		spoil(w, fault, func(w http.ResponseWriter) { r.answer(w, req) })
-	default:
-		r.answer(w, req)
-	}
+	serveFault(w, req, fault, r.stop, r.answer)
 }
 
 // begin counts a request and returns what is to become of it.
