@@ -20,10 +20,10 @@ import (
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/controller/imageupdateautomation"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 const name = "image-automation-controller"
@@ -67,14 +67,16 @@ func Run(ctx context.Context, o *Options) error {
 // shared is what controllers of several kinds use.
 type shared struct {
 	dialer   *dial.Dialer
-	registry *registry.Client
+	registry *oci.Client
 	scanner  *scan.Scanner
 }
 
 // setup puts the controllers together.
 func setup(ctx context.Context, a *app.App, o *Options) error {
 	parts := &shared{dialer: dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)})}
-	parts.registry = registry.NewClient(registry.Options{Dialer: parts.dialer, Rate: o.RegistryRate, Burst: 2 * o.RegistryRate})
+	parts.registry = oci.NewClient(oci.Options{
+		Dialer: parts.dialer, Rate: o.RegistryRate, Burst: 2 * o.RegistryRate, UserAgent: "weir-image-automation",
+	})
 	parts.scanner = scan.New(scan.Options{
 		Client: parts.registry, Dir: filepath.Join(o.StoragePath, "tags"), Log: a.Log.WithName("scan"),
 		MinRetry: o.RateLimiter.MinRetryDelay, MaxRetry: o.RateLimiter.MaxRetryDelay,

@@ -20,8 +20,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -48,8 +48,8 @@ func publicPEM(t *testing.T, key crypto.PublicKey) []byte {
 // bench is a registry with one image.
 type bench struct {
 	server *testkit.Registry
-	client *registry.Client
-	repo   registry.Repository
+	client *oci.Client
+	repo   oci.Repository
 	digest string
 }
 
@@ -60,7 +60,7 @@ func newBench(t *testing.T, opts ...testkit.RegistryOption) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	repo, err := registry.ParseRepository(server.Host + "/team/model")
+	repo, err := oci.ParseRepository(server.Host + "/team/model")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,14 +68,14 @@ func newBench(t *testing.T, opts ...testkit.RegistryOption) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := registry.NewClient(registry.Options{Dialer: dial.New(dial.Policy{AllowLocal: true}), Rate: 1000, Burst: 1000})
+	client := oci.NewClient(oci.Options{Dialer: dial.New(dial.Policy{AllowLocal: true}), Rate: 1000, Burst: 1000})
 	t.Cleanup(client.Close)
 	return &bench{server: server, client: client, repo: repo, digest: digest}
 }
 
 func (b *bench) verify(t *testing.T, keys ...Key) (string, error) {
 	t.Helper()
-	return Verify(t.Context(), b.client, b.repo, registry.Access{Insecure: true}, b.digest, keys)
+	return Verify(t.Context(), b.client, b.repo, oci.Access{Insecure: true}, b.digest, keys)
 }
 
 func TestVerify(t *testing.T) {
@@ -233,7 +233,7 @@ func TestRegistryFailsInBetween(t *testing.T) {
 			return testkit.RegistryFault{}
 		})
 		// What could not be read might have fitted: this is no verdict.
-		if _, err := b.verify(t, key); !errors.Is(err, registry.ErrUnavailable) || errors.Is(err, ErrMismatch) {
+		if _, err := b.verify(t, key); !errors.Is(err, oci.ErrUnavailable) || errors.Is(err, ErrMismatch) {
 			t.Errorf("%s: error %v, want ErrUnavailable", part, err)
 		}
 		b.server.Inject(nil)

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // Limits of what is read for one verification.
@@ -30,7 +30,7 @@ const (
 // Its error wraps ErrUnsigned if there is no signature, ErrMismatch if none
 // fits, with what was found, or is that of the registry if something could not
 // be read that might have fitted.
-func Verify(ctx context.Context, c *registry.Client, repo registry.Repository, access registry.Access, digest string, keys []Key) (string, error) {
+func Verify(ctx context.Context, c *oci.Client, repo oci.Repository, access oci.Access, digest string, keys []Key) (string, error) {
 	v := verifier{client: c, repo: repo, access: access, digest: digest, keys: keys}
 	for _, look := range [...]func(context.Context) error{v.tag, v.referrers} {
 		err := look(ctx)
@@ -46,9 +46,9 @@ func Verify(ctx context.Context, c *registry.Client, repo registry.Repository, a
 
 // verifier collects what is found.
 type verifier struct {
-	client *registry.Client
-	repo   registry.Repository
-	access registry.Access
+	client *oci.Client
+	repo   oci.Repository
+	access oci.Access
 	digest string
 	keys   []Key
 
@@ -84,7 +84,7 @@ func (v *verifier) reject(format string, args ...any) {
 // tag looks at the manifest under the tag of signatures.
 func (v *verifier) tag(ctx context.Context) error {
 	manifest, err := v.client.Read(ctx, v.repo, v.access, strings.Replace(v.digest, ":", "-", 1)+".sig")
-	if errors.Is(err, registry.ErrNotFound) {
+	if errors.Is(err, oci.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
@@ -96,7 +96,7 @@ func (v *verifier) tag(ctx context.Context) error {
 // unreadable tells what is broken, and will stay so, from what may be readable
 // another time.
 func (v *verifier) unreadable(err error) error {
-	for _, class := range [...]error{registry.ErrMalformed, registry.ErrTooLarge, registry.ErrNotFound, registry.ErrUnsupported} {
+	for _, class := range [...]error{oci.ErrMalformed, oci.ErrTooLarge, oci.ErrNotFound, oci.ErrUnsupported} {
 		if errors.Is(err, class) {
 			v.reject("one cannot be read: %v", err)
 			return nil
@@ -113,7 +113,7 @@ func (v *verifier) referrers(ctx context.Context) error {
 	}
 	read := 0
 	for i := range found {
-		if !mayBeSignature(found[i].ArtifactType) || !registry.ValidDigest(found[i].Digest) {
+		if !mayBeSignature(found[i].ArtifactType) || !oci.ValidDigest(found[i].Digest) {
 			continue
 		}
 		if read++; read > maxReferrers {
@@ -137,7 +137,7 @@ func (v *verifier) referrers(ctx context.Context) error {
 // do not tell the type of an artifact, but that of its config.
 func mayBeSignature(artifactType string) bool {
 	switch artifactType {
-	case "", registry.MediaTypeEmpty, "application/vnd.oci.image.config.v1+json", "application/vnd.dev.cosign.artifact.sig.v1+json":
+	case "", oci.MediaTypeEmpty, "application/vnd.oci.image.config.v1+json", "application/vnd.dev.cosign.artifact.sig.v1+json":
 		return true
 	default:
 		return isBundle(artifactType)
@@ -149,7 +149,7 @@ func isBundle(mediaType string) bool {
 }
 
 // layers looks at the signatures in one manifest.
-func (v *verifier) layers(ctx context.Context, manifest *registry.Content) error {
+func (v *verifier) layers(ctx context.Context, manifest *oci.Content) error {
 	for i := range manifest.Layers {
 		layer := &manifest.Layers[i]
 		simple := layer.MediaType == "application/vnd.dev.cosign.simplesigning.v1+json"

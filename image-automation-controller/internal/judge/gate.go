@@ -12,8 +12,8 @@ import (
 	"unicode"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/pkg/cel"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // gate is a compiled gate.
@@ -155,25 +155,25 @@ func (g *gate) value(ctx context.Context, c *Candidate) (lowest cel.Value, ok bo
 }
 
 // platforms returns what a gate has to hold for, which is never nothing.
-func platforms(m *registry.Manifest) []registry.Platform {
+func platforms(m *oci.Manifest) []oci.Platform {
 	if len(m.Platforms) == 0 {
-		return []registry.Platform{{}}
+		return []oci.Platform{{}}
 	}
 	return m.Platforms
 }
 
 // samePlatform returns a platform by its name. One that is not there has no
 // labels.
-func samePlatform(m *registry.Manifest, name string) registry.Platform {
+func samePlatform(m *oci.Manifest, name string) oci.Platform {
 	for _, platform := range m.Platforms {
 		if platform.Name == name {
 			return platform
 		}
 	}
-	return registry.Platform{Name: name}
+	return oci.Platform{Name: name}
 }
 
-func facts(c *Candidate, platform registry.Platform) map[string]any {
+func facts(c *Candidate, platform oci.Platform) map[string]any {
 	return map[string]any{
 		"tag": c.Tag, "digest": c.Manifest.Digest, "annotations": c.Manifest.Annotations, "labels": platform.Labels,
 		"artifactType": c.Manifest.ArtifactType, "platform": platform.Name,

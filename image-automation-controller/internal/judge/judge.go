@@ -13,7 +13,7 @@ import (
 	"time"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // Rules are the compiled rules of one image. They can be used by many at a
@@ -31,7 +31,7 @@ type Candidate struct {
 	// Tag of the image; empty if it is not known.
 	Tag string
 	// Manifest that the digest stands for; nil if it cannot be read.
-	Manifest *registry.Manifest
+	Manifest *oci.Manifest
 	// FirstSeen is when the digest was first seen; zero counts as now.
 	FirstSeen time.Time
 	// Signature is what verifying it came to, nil if it verifies or none is

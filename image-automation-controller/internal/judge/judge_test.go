@@ -13,14 +13,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 const testField = "spec.weir.images[0]"
 
 // model is a candidate with annotations in pairs.
 func model(tag string, annotations ...string) Candidate {
-	m := &registry.Manifest{Digest: "sha256:" + tag, ArtifactType: "application/vnd.cncf.model.manifest.v1+json", Annotations: map[string]string{}, Platforms: []registry.Platform{{}}}
+	m := &oci.Manifest{Digest: "sha256:" + tag, ArtifactType: "application/vnd.cncf.model.manifest.v1+json", Annotations: map[string]string{}, Platforms: []oci.Platform{{}}}
 	for i := 0; i < len(annotations); i += 2 {
 		m.Annotations[annotations[i]] = annotations[i+1]
 	}
@@ -29,9 +29,9 @@ func model(tag string, annotations ...string) Candidate {
 
 // image is a candidate with a label size for each platform, in pairs.
 func image(tag string, sizes ...string) Candidate {
-	m := &registry.Manifest{Digest: "sha256:" + tag, Annotations: map[string]string{}}
+	m := &oci.Manifest{Digest: "sha256:" + tag, Annotations: map[string]string{}}
 	for i := 0; i < len(sizes); i += 2 {
-		m.Platforms = append(m.Platforms, registry.Platform{Name: sizes[i], Labels: map[string]string{"size": sizes[i+1]}})
+		m.Platforms = append(m.Platforms, oci.Platform{Name: sizes[i], Labels: map[string]string{"size": sizes[i+1]}})
 	}
 	return Candidate{Tag: tag, Manifest: m}
 }

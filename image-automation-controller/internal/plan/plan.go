@@ -22,9 +22,9 @@ import (
 	"github.com/weir-gitops/weir/image-automation-controller/internal/judge"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/message"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/policy"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // Bounds of one decision.
@@ -85,7 +85,7 @@ type Image struct {
 	Ref string
 	// Text is its repository as the spec has it.
 	Text       string
-	Repository registry.Repository
+	Repository oci.Repository
 	// Fixed is what an ImagePolicy picked. It wins even backwards. Nil: the
 	// fields below decide.
 	Fixed *imagev1.ImageRef
@@ -130,7 +130,7 @@ type Facts struct {
 type Artifact struct {
 	Tag, Digest string
 	// Manifest by that digest; nil where nothing needs it.
-	Manifest *registry.Manifest
+	Manifest *oci.Manifest
 	// Signature is the result of the verification, and SignedBy the name of
 	// the key; "" if none is asked for.
 	Signature error

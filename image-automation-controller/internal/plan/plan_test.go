@@ -20,10 +20,10 @@ import (
 	"github.com/weir-gitops/weir/image-automation-controller/internal/message"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/policy"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -119,7 +119,7 @@ func automation(t *testing.T, tags ...string) *plan.Automation {
 
 func newImage(t *testing.T, spec *imagev1.Image, tags ...string) *plan.Image {
 	t.Helper()
-	repository, err := registry.ParseRepository(spec.Image)
+	repository, err := oci.ParseRepository(spec.Image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func digest(tag string) string {
 func hexOf(tag string) string { return fmt.Sprintf("%x", tag) }
 
 func artifact(tag, accuracy string) *plan.Artifact {
-	return &plan.Artifact{Tag: tag, Digest: digest(tag), FirstSeen: now.Add(-time.Hour), Manifest: &registry.Manifest{
-		Digest: digest(tag), Annotations: map[string]string{"accuracy": accuracy}, Platforms: []registry.Platform{{Name: "linux/amd64", Digest: digest(tag)}},
+	return &plan.Artifact{Tag: tag, Digest: digest(tag), FirstSeen: now.Add(-time.Hour), Manifest: &oci.Manifest{
+		Digest: digest(tag), Annotations: map[string]string{"accuracy": accuracy}, Platforms: []oci.Platform{{Name: "linux/amd64", Digest: digest(tag)}},
 	}}
 }
 

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/rollback"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // RefusalError is why nothing is planned until somebody edits the repository or
@@ -183,7 +183,7 @@ func (img *Image) interpret(s *site) {
 		case imagev1.PartDigest:
 			s.Value.Digest = field.Value
 		default:
-			repository, tag, digest, err := registry.SplitReference(field.Value)
+			repository, tag, digest, err := oci.SplitReference(field.Value)
 			if err == nil {
 				s.Name, s.Value = repository, rollback.Value{Tag: tag, Digest: digest}
 			} else {
@@ -200,7 +200,7 @@ func (img *Image) interpret(s *site) {
 	if s.Foreign {
 		s.Value = rollback.Value{}
 	}
-	if !registry.ValidDigest(s.Value.Digest) {
+	if !oci.ValidDigest(s.Value.Digest) {
 		// A placeholder stands for nothing.
 		s.Value.Digest = ""
 	}

@@ -9,7 +9,7 @@ package rollback
 import (
 	"slices"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // Value is what a field held. The zero value is a field that was not there.
@@ -170,7 +170,7 @@ func (f Finding) Rejects(v Value, above Above) (Rejected, bool) {
 // commit of ours that was rebased, picked or squashed is.
 func Writer(automation string, images []string, after Value) string {
 	for _, image := range images {
-		_, tag, digest, err := registry.SplitReference(image)
+		_, tag, digest, err := oci.SplitReference(image)
 		if err == nil && (Value{Tag: tag, Digest: digest}).Same(after) {
 			return automation
 		}

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // packed is a sorted list of tags. For each tag it has one byte that says how
@@ -89,7 +89,7 @@ func check(data []byte) (packed, error) {
 			return packed{}, errPacked
 		}
 		tag = append(tag[:prefix], data[2:2+length]...)
-		if text := string(tag); !registry.ValidTag(text) || text <= last || shared(last, text) != prefix {
+		if text := string(tag); !oci.ValidTag(text) || text <= last || shared(last, text) != prefix {
 			return packed{}, errPacked
 		}
 		last = string(tag)

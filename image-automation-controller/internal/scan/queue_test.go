@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // Many names of dead registries are many hosts, and one namespace.
@@ -16,7 +16,7 @@ func TestQueueOfNamespaces(t *testing.T) {
 	t.Parallel()
 	q := newQueue(8, 4)
 	entryAt := func(host, namespace string) *entry {
-		repo, err := registry.ParseRepository(host + ".example.com/m")
+		repo, err := oci.ParseRepository(host + ".example.com/m")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 const (
@@ -32,7 +32,7 @@ type Result struct {
 	// the same.
 	Revision string
 
-	validator *registry.Validator
+	validator *oci.Validator
 	packed    packed
 
 	mu         sync.Mutex
@@ -50,7 +50,7 @@ type selection struct {
 func NewResult(at time.Time, tags []string) *Result {
 	kept := make([]string, 0, len(tags))
 	for _, tag := range tags {
-		if !attached(tag) && registry.ValidTag(tag) {
+		if !attached(tag) && oci.ValidTag(tag) {
 			kept = append(kept, tag)
 		}
 	}

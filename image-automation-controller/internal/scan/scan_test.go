@@ -18,8 +18,8 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -39,7 +39,7 @@ func serve(tb testing.TB, opts ...testkit.RegistryOption) *testkit.Registry {
 // start returns a scanner that scans until the test ends, or stop is called.
 func start(tb testing.TB, o Options) (s *Scanner, stop func()) {
 	tb.Helper()
-	o.Client = registry.NewClient(registry.Options{
+	o.Client = oci.NewClient(oci.Options{
 		Dialer: dial.New(dial.Policy{AllowLocal: true}), Rate: 100000, Burst: 100000,
 	})
 	if o.MinRetry == 0 {
@@ -64,11 +64,11 @@ func start(tb testing.TB, o Options) (s *Scanner, stop func()) {
 
 func keyOf(tb testing.TB, server *testkit.Registry, repo string) Key {
 	tb.Helper()
-	parsed, err := registry.ParseRepository(server.Host + "/" + repo)
+	parsed, err := oci.ParseRepository(server.Host + "/" + repo)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return Key{Repository: parsed, Access: registry.Access{Insecure: true}}
+	return Key{Repository: parsed, Access: oci.Access{Insecure: true}}
 }
 
 // await asks until the result is fresh, or a scan has failed, as a controller
@@ -234,7 +234,7 @@ func TestFailureKeepsTheLastResult(t *testing.T) {
 	}
 	server.Inject(func(*http.Request) testkit.RegistryFault { return testkit.RegistryFault{Code: 500} })
 	r, err := await(t, s, key, 0, "a")
-	if !errors.Is(err, registry.ErrUnavailable) || r != good {
+	if !errors.Is(err, oci.ErrUnavailable) || r != good {
 		t.Errorf("%v, %v, want the old result and the error", r, err)
 	}
 	if r, fresh, err := s.Get(key, time.Hour, "b", nil); err != nil || !fresh || r != good {
@@ -272,7 +272,7 @@ func TestThrottledRegistryIsLeftAlone(t *testing.T) {
 	server.Inject(func(*http.Request) testkit.RegistryFault { return testkit.RegistryFault{Code: 429, RetryAfter: 3600} })
 	s, _ := start(t, Options{})
 	for i := range 20 {
-		if _, err := await(t, s, keyOf(t, server, fmt.Sprint("m", i)), time.Hour, "a"); !errors.Is(err, registry.ErrThrottled) {
+		if _, err := await(t, s, keyOf(t, server, fmt.Sprint("m", i)), time.Hour, "a"); !errors.Is(err, oci.ErrThrottled) {
 			t.Fatalf("error %v, want throttled", err)
 		}
 	}
@@ -313,7 +313,7 @@ func TestQueue(t *testing.T) {
 	t.Parallel()
 	q := newQueue(4, 2)
 	entryAt := func(host string, failed int) *entry {
-		repo, err := registry.ParseRepository(host + ".example.com/m")
+		repo, err := oci.ParseRepository(host + ".example.com/m")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // Defaults of Options.
@@ -41,7 +41,7 @@ const (
 // Options configure a Scanner.
 type Options struct {
 	// Client reads the registries.
-	Client *registry.Client
+	Client *oci.Client
 	// Dir is where results are kept, MaxBytes how many bytes of them, 1 GiB by
 	// default. What is lost is scanned again. Without a Dir all is in memory.
 	Dir      string
@@ -65,8 +65,8 @@ type Options struct {
 
 // Key says what is scanned.
 type Key struct {
-	Repository registry.Repository
-	Access     registry.Access
+	Repository oci.Repository
+	Access     oci.Access
 	// Timeout of the scan, one minute by default. It is no part of the
 	// identity: it is that of whoever asked last.
 	Timeout time.Duration
@@ -334,7 +334,7 @@ func (s *Scanner) Hurry(key Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key.id()]
-	if e == nil || registry.RetryAfter(e.err) > 0 {
+	if e == nil || oci.RetryAfter(e.err) > 0 {
 		return
 	}
 	e.notBefore = time.Time{}
@@ -408,7 +408,7 @@ func (s *Scanner) scan(ctx context.Context, e *entry, key Key, last *Result, fai
 
 // list asks the registry.
 func (s *Scanner) list(ctx context.Context, key Key, last *Result, begin time.Time) (*Result, error) {
-	var cond *registry.Validator
+	var cond *oci.Validator
 	if last != nil {
 		cond = last.validator
 	}
@@ -451,7 +451,7 @@ func (s *Scanner) pause(failed int, err error) time.Duration {
 	if pause <= 0 || pause > s.options.MaxRetry {
 		pause = s.options.MaxRetry
 	}
-	pause = max(pause, registry.RetryAfter(err))
+	pause = max(pause, oci.RetryAfter(err))
 	// What failed together should not come back together.
 	return wait.Jitter(pause, 0.1)
 }

@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 const (
@@ -243,7 +243,7 @@ func decodeBody(id string, body []byte) (*Result, error) {
 	}
 	r := &Result{At: h.At, Revision: h.Sum, packed: tags}
 	if h.ETag != "" {
-		r.validator = &registry.Validator{ETag: h.ETag}
+		r.validator = &oci.Validator{ETag: h.ETag}
 	}
 	return r, nil
 }

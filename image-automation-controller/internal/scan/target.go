@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 )
 
 // ErrPattern means that an exclusion is no regular expression.
@@ -34,21 +34,36 @@ type Targets struct {
 	OwnConfig string
 }
 
-// Access is registry.ReadAccess, and the credentials of this process if they
+// Access is oci.ReadAccess, and the credentials of this process if they
 // may be used.
-func (t Targets) Access(ctx context.Context, namespace string, repo registry.Repository, a imagev1.RegistryAccess) (registry.Access, error) {
-	access, err := registry.ReadAccess(ctx, t.Client, namespace, repo, a)
+func (t Targets) Access(ctx context.Context, namespace string, repo oci.Repository, a imagev1.RegistryAccess) (oci.Access, error) {
+	access, err := oci.ReadAccess(ctx, t.Client, namespace, repo, referenceOf(a))
 	if err != nil || t.OwnConfig == "" || a.SecretRef != nil || a.ServiceAccountName != "" {
 		return access, err
 	}
-	return registry.OwnAccess(t.OwnConfig, repo, access)
+	return oci.OwnAccess(t.OwnConfig, repo, access)
+}
+
+// referenceOf names what a spec refers to.
+func referenceOf(a imagev1.RegistryAccess) oci.Reference {
+	r := oci.Reference{ServiceAccountName: a.ServiceAccountName, Insecure: a.Insecure, Provider: a.Provider}
+	if a.SecretRef != nil {
+		r.SecretRef = a.SecretRef.Name
+	}
+	if a.CertSecretRef != nil {
+		r.CertSecretRef = a.CertSecretRef.Name
+	}
+	if a.ProxySecretRef != nil {
+		r.ProxySecretRef = a.ProxySecretRef.Name
+	}
+	return r
 }
 
 // Of returns what to scan for an ImageRepository. Beside the errors of
-// registry.ReadAccess, the error wraps registry.ErrImage or ErrPattern and
+// oci.ReadAccess, the error wraps oci.ErrImage or ErrPattern and
 // names the field.
 func (t Targets) Of(ctx context.Context, obj *imagev1.ImageRepository) (Target, error) {
-	repo, err := registry.ParseRepository(obj.Spec.Image)
+	repo, err := oci.ParseRepository(obj.Spec.Image)
 	if err != nil {
 		return Target{}, fmt.Errorf("spec.image %w", err)
 	}
@@ -67,16 +82,16 @@ func (t Targets) Of(ctx context.Context, obj *imagev1.ImageRepository) (Target, 
 }
 
 // ReasonOf returns the reason that a condition gives for an error of this
-// package or of package registry, and whether no retry can help.
+// package or of package oci, and whether no retry can help.
 func ReasonOf(err error) (reason string, stalled bool) {
 	switch {
-	case errors.Is(err, registry.ErrImage):
+	case errors.Is(err, oci.ErrImage):
 		return imagev1.ImageURLInvalidReason, true
 	case errors.Is(err, ErrPattern):
 		return imagev1.InvalidPolicyReason, true
-	case errors.Is(err, registry.ErrUnsupported):
+	case errors.Is(err, oci.ErrUnsupported):
 		return imagev1.UnsupportedFieldReason, true
-	case errors.Is(err, registry.ErrAuthentication):
+	case errors.Is(err, oci.ErrAuthentication):
 		return imagev1.AuthenticationFailedReason, false
 	}
 	return imagev1.ReadOperationFailedReason, false

@@ -19,7 +19,7 @@ import (
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/api/meta"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -100,7 +100,7 @@ func TestHurry(t *testing.T) {
 	key := keyOf(t, server, "m")
 	s.Hurry(key) // nobody knows it yet
 	server.Inject(func(*http.Request) testkit.RegistryFault { return testkit.RegistryFault{Code: 500} })
-	if _, err := await(t, s, key, 0, "a"); !errors.Is(err, registry.ErrUnavailable) {
+	if _, err := await(t, s, key, 0, "a"); !errors.Is(err, oci.ErrUnavailable) {
 		t.Fatalf("error %v", err)
 	}
 	server.Inject(nil)
@@ -115,12 +115,12 @@ func TestHurry(t *testing.T) {
 	}
 
 	server.Inject(func(*http.Request) testkit.RegistryFault { return testkit.RegistryFault{Code: 429, RetryAfter: 3600} })
-	if _, err := await(t, s, key, 0, "a"); !errors.Is(err, registry.ErrThrottled) {
+	if _, err := await(t, s, key, 0, "a"); !errors.Is(err, oci.ErrThrottled) {
 		t.Fatalf("error %v", err)
 	}
 	requests := server.Requests("")
 	s.Hurry(key)
-	if _, fresh, err := s.Get(key, 0, "a", nil); fresh || !errors.Is(err, registry.ErrThrottled) || server.Requests("") != requests {
+	if _, fresh, err := s.Get(key, 0, "a", nil); fresh || !errors.Is(err, oci.ErrThrottled) || server.Requests("") != requests {
 		t.Errorf("a registry that asked to be left alone: %t, %v", fresh, err)
 	}
 }

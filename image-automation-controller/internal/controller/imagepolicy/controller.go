@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -36,7 +36,7 @@ type Controller struct {
 	// Registry their digests.
 	Targets  scan.Targets
 	Scanner  *scan.Scanner
-	Registry *registry.Client
+	Registry *oci.Client
 	Events   events.Recorder
 	Metrics  helper.Metrics
 	// Waker brings policies back.

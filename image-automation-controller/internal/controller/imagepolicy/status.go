@@ -12,7 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -23,7 +23,7 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 	if reconcile.InBackground(s.obj, err) {
 		return ctrl.Result{}, nil
 	}
-	retry := max(c.backoff(s.req, err), registry.RetryAfter(err))
+	retry := max(c.backoff(s.req, err), oci.RetryAfter(err))
 	result, finished := reconcile.Finish(s.obj, err,
 		reconcile.Success{
 			Reason:  fluxmeta.SucceededReason,

@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -56,7 +56,7 @@ func (c *Controller) scan(_ context.Context, s *scope) error {
 		c.looks.end(name)
 		s.result = result
 		return nil
-	case err == nil, s.requested && registry.RetryAfter(err) == 0:
+	case err == nil, s.requested && oci.RetryAfter(err) == 0:
 		// The error of a scan before the request is no answer to it, unless it
 		// stands in the way.
 		return reconcile.Progress(0, fluxmeta.ProgressingReason, errScanning)

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -21,7 +21,7 @@ import (
 type candidateSet struct {
 	*image
 
-	access registry.Access
+	access oci.Access
 	scan   *scan.Result
 	// keys verify signatures; keysSum tells them from others.
 	keys *verifier
@@ -110,7 +110,7 @@ func (c *Controller) tags(ctx context.Context, s *scope, img *image) (*candidate
 }
 
 // accessOf reads what a registry is asked with.
-func (c *Controller) accessOf(ctx context.Context, namespace string, img *image) (registry.Access, error) {
+func (c *Controller) accessOf(ctx context.Context, namespace string, img *image) (oci.Access, error) {
 	access, err := c.Targets.Access(ctx, namespace, img.repository, img.RegistryAccess)
 	if err == nil {
 		return access, nil

@@ -15,8 +15,8 @@ import (
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -83,7 +83,7 @@ func (r *run) automation(s *scope) *plan.Automation {
 		ref := r.policies[name]
 		// Whatever an ImagePolicy picked is written, so nothing depends on
 		// whether it can be parsed.
-		repository, _ := registry.ParseRepository(ref.Name)
+		repository, _ := oci.ParseRepository(ref.Name)
 		a.Images = append(a.Images, &plan.Image{
 			Name: name, Ref: s.obj.Namespace + ":" + name, Text: ref.Name, Repository: repository,
 			Fixed: &ref, Described: "ImagePolicy/" + s.obj.Namespace + "/" + name,

@@ -20,11 +20,11 @@ import (
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/batch"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -40,7 +40,7 @@ type Controller struct {
 	Store *reconcile.Store
 	// Registry and Scanner ask registries, and Targets reads with what.
 	Targets  scan.Targets
-	Registry *registry.Client
+	Registry *oci.Client
 	Scanner  *scan.Scanner
 	// Batches plan and push; Objects and Dialer reach Git servers.
 	Batches *batch.Batcher

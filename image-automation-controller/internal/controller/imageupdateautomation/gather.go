@@ -15,7 +15,7 @@ import (
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/policy"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -280,7 +280,7 @@ func (f *finder) inspect(ctx context.Context, artifact *plan.Artifact) error {
 // isUnreadable reports whether a candidate is at fault, and not the way to the
 // registry.
 func isUnreadable(err error) bool {
-	return errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrMalformed) || errors.Is(err, registry.ErrTooLarge)
+	return errors.Is(err, oci.ErrNotFound) || errors.Is(err, oci.ErrMalformed) || errors.Is(err, oci.ErrTooLarge)
 }
 
 // young is how many of the highest candidates, above what Git holds, were

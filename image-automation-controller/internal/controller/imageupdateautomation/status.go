@@ -18,7 +18,7 @@ import (
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/forge"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -167,7 +167,7 @@ func (c *Controller) retryAfter(s *scope, err error) time.Duration {
 	}
 	s.entry.failures++
 	after = min(after, max(s.interval(), c.Options.MinRetry))
-	return max(c.Options.Jitter(after), registry.RetryAfter(err), forge.RetryAfter(err), atOnce)
+	return max(c.Options.Jitter(after), oci.RetryAfter(err), forge.RetryAfter(err), atOnce)
 }
 
 // hold shows what is kept out of Git, and tells of what was not before.

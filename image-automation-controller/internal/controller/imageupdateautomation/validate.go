@@ -18,8 +18,8 @@ import (
 	"github.com/weir-gitops/weir/image-automation-controller/internal/judge"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/message"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/policy"
-	"github.com/weir-gitops/weir/image-automation-controller/internal/registry"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -39,7 +39,7 @@ type compiled struct {
 type image struct {
 	*imagev1.Image
 
-	repository registry.Repository
+	repository oci.Repository
 	policy     *policy.Policy
 	// rules is nil if nothing is judged.
 	rules   *judge.Rules
@@ -134,7 +134,7 @@ func compileImage(field string, spec *imagev1.Image) (*image, error) {
 	invalid := func(err error) error { return reconcile.Stalled(imagev1.InvalidSpecReason, err) }
 	img := &image{Image: spec}
 	var err error
-	if img.repository, err = registry.ParseRepository(spec.Image); err != nil {
+	if img.repository, err = oci.ParseRepository(spec.Image); err != nil {
 		return nil, reconcile.Stalled(imagev1.ImageURLInvalidReason, fmt.Errorf("%s.image: %w", field, err))
 	}
 	for i, expression := range spec.ExclusionList {

@@ -1,7 +1,7 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package registry
+package oci
 
 import (
 	"context"
@@ -20,9 +20,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	imagev1 "github.com/weir-gitops/weir/api/image/v1"
-	"github.com/weir-gitops/weir/api/meta"
 )
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -65,8 +62,6 @@ func (o objects) Get(_ context.Context, key client.ObjectKey, into client.Object
 	return nil
 }
 
-func ref(name string) *meta.LocalObjectReference { return &meta.LocalObjectReference{Name: name} }
-
 func TestReadAccess(t *testing.T) {
 	t.Parallel()
 	reader := objects{
@@ -90,35 +85,35 @@ func TestReadAccess(t *testing.T) {
 	}
 	proxy := &url.URL{Scheme: "http", Host: "proxy.example.com:3128", User: url.UserPassword("u", "p")}
 	tests := map[string]struct {
-		in   imagev1.RegistryAccess
+		in   Reference
 		want Access
 		err  string
 	}{
 		"nothing":       {want: Access{}},
-		"insecure":      {in: imagev1.RegistryAccess{Insecure: true, Provider: "generic"}, want: Access{Insecure: true}},
-		"password":      {in: imagev1.RegistryAccess{SecretRef: ref("ghcr")}, want: Access{Username: "u", Password: "p"}},
-		"auth":          {in: imagev1.RegistryAccess{SecretRef: ref("auth")}, want: Access{Username: "u", Password: "p"}},
-		"old":           {in: imagev1.RegistryAccess{SecretRef: ref("old")}, want: Access{Username: "u", Password: "p"}},
-		"tokens":        {in: imagev1.RegistryAccess{SecretRef: ref("tokens")}, want: Access{IdentityToken: "i", RegistryToken: "r"}},
-		"longest path":  {in: imagev1.RegistryAccess{SecretRef: ref("paths")}, want: Access{Username: "team"}},
-		"account":       {in: imagev1.RegistryAccess{ServiceAccountName: "sa"}, want: Access{Username: "u", Password: "p"}},
-		"no pull auth":  {in: imagev1.RegistryAccess{ServiceAccountName: "none"}, want: Access{}},
-		"secret wins":   {in: imagev1.RegistryAccess{SecretRef: ref("ghcr"), ServiceAccountName: "odd"}, want: Access{Username: "u", Password: "p"}},
-		"certificates":  {in: imagev1.RegistryAccess{CertSecretRef: ref("certs")}, want: Access{CA: []byte("ca"), Certificate: []byte("crt"), PrivateKey: []byte("key")}},
-		"legacy names":  {in: imagev1.RegistryAccess{CertSecretRef: ref("legacy")}, want: Access{CA: []byte("ca"), Certificate: []byte("crt"), PrivateKey: []byte("key")}},
-		"proxy":         {in: imagev1.RegistryAccess{ProxySecretRef: ref("proxy")}, want: Access{Proxy: proxy}},
-		"cloud":         {in: imagev1.RegistryAccess{Provider: "aws"}, err: "provider 'aws' is not supported: use 'generic' with a 'secretRef' whose Secret holds credentials for the registry"},
-		"no Secret":     {in: imagev1.RegistryAccess{SecretRef: ref("x")}, err: "the Secret 'ns/x' does not exist"},
-		"no account":    {in: imagev1.RegistryAccess{ServiceAccountName: "x"}, err: "the service account 'ns/x' does not exist"},
-		"other host":    {in: imagev1.RegistryAccess{SecretRef: ref("other")}, err: "the Secret 'ns/other' holds no credentials for 'ghcr.io'"},
-		"broken":        {in: imagev1.RegistryAccess{SecretRef: ref("broken")}, err: "the Secret 'ns/broken' cannot be used: its entry for 'ghcr.io' is not valid"},
-		"broken of sa":  {in: imagev1.RegistryAccess{ServiceAccountName: "odd"}, err: "the Secret 'ns/broken' of the service account 'odd' cannot be used: its entry for 'ghcr.io' is not valid"},
-		"no JSON":       {in: imagev1.RegistryAccess{SecretRef: ref("no JSON")}, err: "the Secret 'ns/no JSON' cannot be used: '.dockerconfigjson' is not valid JSON of its kind"},
-		"opaque":        {in: imagev1.RegistryAccess{SecretRef: ref("opaque")}, err: "the Secret 'ns/opaque' cannot be used: it has no key '.dockerconfigjson'"},
-		"half a pair":   {in: imagev1.RegistryAccess{CertSecretRef: ref("half")}, err: "the Secret 'ns/half' holds only one of 'tls.crt' and 'tls.key'"},
-		"no certs":      {in: imagev1.RegistryAccess{CertSecretRef: ref("ghcr")}, err: "the Secret 'ns/ghcr' holds neither 'ca.crt' nor 'tls.crt' and 'tls.key'"},
-		"no address":    {in: imagev1.RegistryAccess{ProxySecretRef: ref("ghcr")}, err: "the Secret 'ns/ghcr' for the proxy has no key 'address'"},
-		"another proxy": {in: imagev1.RegistryAccess{ProxySecretRef: ref("socks")}, err: "the 'address' in the Secret 'ns/socks' is not the URL of an HTTP proxy"},
+		"insecure":      {in: Reference{Insecure: true, Provider: "generic"}, want: Access{Insecure: true}},
+		"password":      {in: Reference{SecretRef: "ghcr"}, want: Access{Username: "u", Password: "p"}},
+		"auth":          {in: Reference{SecretRef: "auth"}, want: Access{Username: "u", Password: "p"}},
+		"old":           {in: Reference{SecretRef: "old"}, want: Access{Username: "u", Password: "p"}},
+		"tokens":        {in: Reference{SecretRef: "tokens"}, want: Access{IdentityToken: "i", RegistryToken: "r"}},
+		"longest path":  {in: Reference{SecretRef: "paths"}, want: Access{Username: "team"}},
+		"account":       {in: Reference{ServiceAccountName: "sa"}, want: Access{Username: "u", Password: "p"}},
+		"no pull auth":  {in: Reference{ServiceAccountName: "none"}, want: Access{}},
+		"secret wins":   {in: Reference{SecretRef: "ghcr", ServiceAccountName: "odd"}, want: Access{Username: "u", Password: "p"}},
+		"certificates":  {in: Reference{CertSecretRef: "certs"}, want: Access{CA: []byte("ca"), Certificate: []byte("crt"), PrivateKey: []byte("key")}},
+		"legacy names":  {in: Reference{CertSecretRef: "legacy"}, want: Access{CA: []byte("ca"), Certificate: []byte("crt"), PrivateKey: []byte("key")}},
+		"proxy":         {in: Reference{ProxySecretRef: "proxy"}, want: Access{Proxy: proxy}},
+		"cloud":         {in: Reference{Provider: "aws"}, err: "provider 'aws' is not supported: use 'generic' with a 'secretRef' whose Secret holds credentials for the registry"},
+		"no Secret":     {in: Reference{SecretRef: "x"}, err: "the Secret 'ns/x' does not exist"},
+		"no account":    {in: Reference{ServiceAccountName: "x"}, err: "the service account 'ns/x' does not exist"},
+		"other host":    {in: Reference{SecretRef: "other"}, err: "the Secret 'ns/other' holds no credentials for 'ghcr.io'"},
+		"broken":        {in: Reference{SecretRef: "broken"}, err: "the Secret 'ns/broken' cannot be used: its entry for 'ghcr.io' is not valid"},
+		"broken of sa":  {in: Reference{ServiceAccountName: "odd"}, err: "the Secret 'ns/broken' of the service account 'odd' cannot be used: its entry for 'ghcr.io' is not valid"},
+		"no JSON":       {in: Reference{SecretRef: "no JSON"}, err: "the Secret 'ns/no JSON' cannot be used: '.dockerconfigjson' is not valid JSON of its kind"},
+		"opaque":        {in: Reference{SecretRef: "opaque"}, err: "the Secret 'ns/opaque' cannot be used: it has no key '.dockerconfigjson'"},
+		"half a pair":   {in: Reference{CertSecretRef: "half"}, err: "the Secret 'ns/half' holds only one of 'tls.crt' and 'tls.key'"},
+		"no certs":      {in: Reference{CertSecretRef: "ghcr"}, err: "the Secret 'ns/ghcr' holds neither 'ca.crt' nor 'tls.crt' and 'tls.key'"},
+		"no address":    {in: Reference{ProxySecretRef: "ghcr"}, err: "the Secret 'ns/ghcr' for the proxy has no key 'address'"},
+		"another proxy": {in: Reference{ProxySecretRef: "socks"}, err: "the 'address' in the Secret 'ns/socks' is not the URL of an HTTP proxy"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

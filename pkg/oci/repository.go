@@ -1,13 +1,13 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package registry reads OCI registries: which tags a repository has, what a
+// Package oci reads OCI registries: which tags a repository has, what a
 // tag stands for, and what manifests and configs say.
 //
 // It never writes to a registry. Everything that is read by digest is checked
 // against the digest, every answer is bounded in size, and how often a registry
 // is asked is limited for each host and credential.
-package registry
+package oci
 
 import (
 	"regexp"

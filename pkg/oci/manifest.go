@@ -1,7 +1,7 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package registry
+package oci
 
 // Manifest is what a registry holds at a digest. It is shared and must not be
 // changed.
@@ -16,6 +16,18 @@ type Manifest struct {
 	// Platforms are the images of an index, without those whose platform is
 	// unknown/unknown, which are attestations; there is one for a manifest.
 	Platforms []Platform
+	// Config and Layers are those of a manifest; the zero value and nil for
+	// an index.
+	Config Layer
+	Layers []Layer
+}
+
+// Layer is one blob of a manifest.
+type Layer struct {
+	MediaType, Digest string
+	// Size in bytes, as the manifest says: nothing has been read.
+	Size        int64
+	Annotations map[string]string
 }
 
 // Platform is one image.

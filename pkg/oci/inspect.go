@@ -1,7 +1,7 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package registry
+package oci
 
 import (
 	"context"
@@ -56,7 +56,17 @@ func (c *Client) inspect(ctx context.Context, repo Repository, access Access, di
 		Digest: digest, MediaType: content.MediaType, ArtifactType: artifactType(content),
 		Annotations: content.Annotations, Platforms: w.platforms,
 	}
-	c.cache.put(key, manifest, w.size)
+	if !content.Index() {
+		manifest.Config = content.Config.layer()
+		for i := range content.Layers {
+			layer := content.Layers[i].layer()
+			manifest.Layers = append(manifest.Layers, layer)
+			if err := w.weigh(layer.Annotations); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.cache.put(key, manifest, w.size+int64(len(manifest.Layers))*200)
 	return manifest, nil
 }
 
@@ -140,6 +150,11 @@ func isManifest(mediaType string) bool {
 	default:
 		return false
 	}
+}
+
+// layer returns what is kept of a blob of a manifest.
+func (d *Descriptor) layer() Layer {
+	return Layer{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Annotations: d.Annotations}
 }
 
 // platform returns "os/architecture[/variant]", or "" if none is given.

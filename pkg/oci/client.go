@@ -1,7 +1,7 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package registry
+package oci
 
 import (
 	"context"
@@ -38,7 +38,7 @@ type Options struct {
 	// CacheBytes bounds what is kept of manifests and blobs, 32 MiB by
 	// default.
 	CacheBytes int64
-	// UserAgent is sent with every request to a registry.
+	// UserAgent is sent with every request to a registry, "weir" by default.
 	UserAgent string
 }
 
@@ -64,7 +64,7 @@ func NewClient(o Options) *Client {
 		o.CacheBytes = defaultCacheBytes
 	}
 	if o.UserAgent == "" {
-		o.UserAgent = "weir-image-automation"
+		o.UserAgent = "weir"
 	}
 	return &Client{options: o, cache: newCache(o.CacheBytes), sessions: map[string]*session{}}
 }
@@ -170,14 +170,14 @@ func statusError(host string, status int, access Access) error {
 func read(resp *http.Response, host string, limit int64) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.ContentLength > limit {
-		return nil, failf(ErrTooLarge, "the answer of the registry %s has more than %d bytes", host, limit)
+		return nil, tooLarge(host, limit)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return nil, networkError(host, err)
 	}
 	if int64(len(body)) > limit {
-		return nil, failf(ErrTooLarge, "the answer of the registry %s has more than %d bytes", host, limit)
+		return nil, tooLarge(host, limit)
 	}
 	return body, nil
 }

@@ -1,7 +1,7 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package registry
+package oci
 
 import (
 	"context"
@@ -12,9 +12,26 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 )
+
+// Reference says which Secrets and service account of a namespace describe
+// access to a registry. Each name may be empty; the zero value is anonymous.
+type Reference struct {
+	// SecretRef is the name of a Secret with a docker config.
+	SecretRef string
+	// ServiceAccountName is the name of a service account with image pull
+	// secrets. It counts only without SecretRef.
+	ServiceAccountName string
+	// CertSecretRef is the name of a Secret with TLS files.
+	CertSecretRef string
+	// ProxySecretRef is the name of a Secret with the address of a proxy.
+	ProxySecretRef string
+	// Insecure permits plain HTTP.
+	Insecure bool
+	// Provider is that of the credentials; none but "" and "generic" is
+	// supported.
+	Provider string
+}
 
 // ReadAccess reads what an object says about access to repo from Secrets of its
 // namespace: the docker config of secretRef, or else those of the service
@@ -25,7 +42,7 @@ import (
 // Its error wraps ErrAuthentication if a Secret is missing or unusable, names
 // it, and never quotes it; ErrUnsupported for the providers of clouds; or is
 // that of the API server.
-func ReadAccess(ctx context.Context, c client.Reader, namespace string, repo Repository, a imagev1.RegistryAccess) (Access, error) {
+func ReadAccess(ctx context.Context, c client.Reader, namespace string, repo Repository, a Reference) (Access, error) {
 	if a.Provider != "" && a.Provider != "generic" {
 		return Access{}, failf(ErrUnsupported,
 			"provider '%s' is not supported: use 'generic' with a 'secretRef' whose Secret holds credentials for the registry", a.Provider)
@@ -34,17 +51,17 @@ func ReadAccess(ctx context.Context, c client.Reader, namespace string, repo Rep
 	access := Access{Insecure: a.Insecure}
 	var err error
 	switch {
-	case a.SecretRef != nil:
-		err = r.credentials(ctx, a.SecretRef.Name, repo, &access)
+	case a.SecretRef != "":
+		err = r.credentials(ctx, a.SecretRef, repo, &access)
 	case a.ServiceAccountName != "":
 		err = r.pullSecrets(ctx, a.ServiceAccountName, repo, &access)
 	default:
 	}
-	if err == nil && a.CertSecretRef != nil {
-		err = r.certificates(ctx, a.CertSecretRef.Name, &access)
+	if err == nil && a.CertSecretRef != "" {
+		err = r.certificates(ctx, a.CertSecretRef, &access)
 	}
-	if err == nil && a.ProxySecretRef != nil {
-		err = r.proxy(ctx, a.ProxySecretRef.Name, &access)
+	if err == nil && a.ProxySecretRef != "" {
+		err = r.proxy(ctx, a.ProxySecretRef, &access)
 	}
 	if err != nil {
 		return Access{}, err

@@ -1,7 +1,7 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package registry
+package oci
 
 import (
 	"context"
@@ -215,7 +215,7 @@ func (c *Content) settleType(served string, image bool) error {
 func (c *Client) Blob(ctx context.Context, repo Repository, access Access, digest string, limit int64) ([]byte, error) {
 	blob, err := c.blob(ctx, repo, access, digest, limit)
 	if err != nil {
-		return nil, fmt.Errorf("read the blob %s of %s: %w", digest, repo, err)
+		return nil, blobError(repo, digest, err)
 	}
 	return blob, nil
 }
@@ -237,7 +237,7 @@ func (c *Client) blob(ctx context.Context, repo Repository, access Access, diges
 		return nil, err
 	}
 	if got := digestOf(body); got != digest {
-		return nil, failf(ErrMalformed, "the registry %s sent a blob with another digest, %s", repo.host, got)
+		return nil, otherDigest(repo.host, got)
 	}
 	c.cache.put(key, body, int64(len(body)))
 	return body, nil
