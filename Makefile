@@ -12,9 +12,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # Modules of the workspace, and those outside of it, whose dependencies must not leak into the others.
-MODULES     := api pkg source-controller kustomize-controller gpu-quota-controller image-automation-controller hack
+MODULES     := api pkg source-controller kustomize-controller gpu-quota-controller image-automation-controller helm-controller hack
 OUTSIDE     := hack/cluster hack/tools
-CONTROLLERS := source-controller kustomize-controller gpu-quota-controller image-automation-controller
+CONTROLLERS := source-controller kustomize-controller gpu-quota-controller image-automation-controller helm-controller
 
 # The program that runs a real Kubernetes.
 CLUSTER := GOWORK=off go -C hack/cluster run .

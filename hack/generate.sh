@@ -13,6 +13,7 @@ kustomize_crds="$PWD/kustomize-controller/config/crd"
 source_crds="$PWD/source-controller/config/crd"
 quota_crds="$PWD/gpu-quota-controller/config/crd"
 image_crds="$PWD/image-automation-controller/config/crd"
+helm_crds="$PWD/helm-controller/config/crd"
 
 # Our own types.
 (
@@ -24,6 +25,8 @@ image_crds="$PWD/image-automation-controller/config/crd"
 		paths=./quota/... output:crd:dir="$quota_crds"
 	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
 		paths=./image/... output:crd:dir="$image_crds"
+	"$controller_gen" crd:headerFile="$tools/header.yaml.txt",omitToolVersion=true \
+		paths=./helm/... output:crd:dir="$helm_crds"
 )
 
 # Types of Flux: the CRD that source-controller owns, and what the tests of our own types compare with.
@@ -43,3 +46,5 @@ flux_crd github.com/fluxcd/image-reflector-controller/api/v1 ImageRepository \
 	"$PWD/api/image/v1/testdata/flux_imagerepositories.yaml" -header header.yaml.txt
 flux_crd github.com/fluxcd/image-reflector-controller/api/v1 ImagePolicy \
 	"$PWD/api/image/v1/testdata/flux_imagepolicies.yaml" -header header.yaml.txt
+flux_crd github.com/fluxcd/helm-controller/api/v2 HelmRelease \
+	"$PWD/api/helm/v2/testdata/flux_helmreleases.yaml" -header header.yaml.txt

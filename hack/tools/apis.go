@@ -8,6 +8,7 @@ package tools
 
 import (
 	// Keeps these packages in go.mod.
+	_ "github.com/fluxcd/helm-controller/api/v2"
 	_ "github.com/fluxcd/image-automation-controller/api/v1"
 	_ "github.com/fluxcd/image-reflector-controller/api/v1"
 	_ "github.com/fluxcd/kustomize-controller/api/v1"

@@ -5,6 +5,7 @@ package compat
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -86,7 +87,10 @@ type CRD struct {
 	}
 }
 
-// ReadCRD reads the definition of a kind with one version, v1.
+// stable is how versions are called that are neither alpha nor beta.
+var stable = regexp.MustCompile(`^v[0-9]+$`)
+
+// ReadCRD reads the definition of a kind with one version, which is stable: v1 or a later one.
 func ReadCRD(t *testing.T, path string) CRD {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -97,9 +101,9 @@ func ReadCRD(t *testing.T, path string) CRD {
 	if err := yaml.Unmarshal(data, &c); err != nil {
 		t.Fatalf("read %s: %v", path, err)
 	}
-	if len(c.Spec.Versions) != 1 || c.Spec.Versions[0].Name != "v1" || !c.Spec.Versions[0].Served ||
+	if len(c.Spec.Versions) != 1 || !stable.MatchString(c.Spec.Versions[0].Name) || !c.Spec.Versions[0].Served ||
 		!c.Spec.Versions[0].Storage || c.Spec.Versions[0].Subresources["status"] == nil {
-		t.Fatalf("%s: want one version v1, served, stored, with a status subresource", path)
+		t.Fatalf("%s: want one stable version, served, stored, with a status subresource", path)
 	}
 	return c
 }

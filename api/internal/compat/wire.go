@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/randfill"
 )
@@ -23,6 +24,7 @@ func fillers() []*randfill.Filler {
 	// Times on the wire have whole seconds, and raw fields have to be JSON.
 	wire := []any{
 		func(t *metav1.Time, c randfill.Continue) { *t = metav1.Unix(c.Int63n(4e9), 0) },
+		func(j *apiextensionsv1.JSON, c randfill.Continue) { j.Raw = fmt.Appendf(nil, `{"key":%d}`, c.Intn(9)) },
 		func(f *metav1.FieldsV1, c randfill.Continue) {
 			f.SetRawString(fmt.Sprintf(`{"f:spec":{"f:%d":{}}}`, c.Intn(9)))
 		},
