@@ -14,15 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/dial"
-	"github.com/weir-gitops/weir/pkg/git"
 	"github.com/weir-gitops/weir/pkg/reconcile"
-	"github.com/weir-gitops/weir/source-controller/internal/controller/gitrepository"
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 	"github.com/weir-gitops/weir/source-controller/internal/leader"
 	"github.com/weir-gitops/weir/source-controller/internal/server"
 	"github.com/weir-gitops/weir/source-controller/internal/storage"
@@ -60,10 +58,43 @@ func Run(ctx context.Context, o *Options) error {
 	if err := setupLeader(ctx, a, o); err != nil {
 		return err
 	}
-	if err := setupGitRepository(ctx, a, o, artifacts); err != nil {
-		return err
+	p := &parts{app: a, options: o, artifacts: artifacts}
+	p.dialer = dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)})
+	for _, setup := range []func(*parts) error{
+		setupGitRepository,
+	} {
+		if err := setup(p); err != nil {
+			return err
+		}
 	}
 	return a.Run(ctx)
+}
+
+// parts are what the controllers of all kinds share.
+type parts struct {
+	app       *app.App
+	options   *Options
+	artifacts *storage.Storage
+	dialer    *dial.Dialer
+}
+
+// keeper keeps the artifacts of one kind.
+func (p *parts) keeper(kind client.Object) artifact.Keeper {
+	manager := p.app.Manager
+	return artifact.Keeper{
+		Client:  manager.GetAPIReader(),
+		Store:   reconcile.NewStore(manager.GetClient(), manager.GetAPIReader(), name),
+		Storage: p.artifacts,
+		Events:  p.app.Events,
+		Metrics: p.app.Metrics,
+		Leaving: p.app.Leaving(kind),
+		Jitter:  p.options.Jittered(),
+	}
+}
+
+// controllerOptions are those of every controller.
+func (p *parts) controllerOptions() controller.Options {
+	return controller.Options{RateLimiter: helper.GetRateLimiter(p.options.RateLimiter)}
 }
 
 // setupStorage opens the storage and serves it.
@@ -97,30 +128,6 @@ func setupLeader(ctx context.Context, a *app.App, o *Options) error {
 		return fmt.Errorf("take back the leader label of an earlier process: %w", err)
 	}
 	return a.Manager.Add(marker)
-}
-
-func setupGitRepository(ctx context.Context, a *app.App, o *Options, artifacts *storage.Storage) error {
-	objects, err := git.NewStore(o.objects(), o.GitCacheSize, git.Limits{Transfer: o.GitMaxTransfer})
-	if err != nil {
-		return fmt.Errorf("--git-cache-path: %w", err)
-	}
-	c := &gitrepository.Controller{
-		Client:  a.Manager.GetClient(),
-		Store:   reconcile.NewStore(a.Manager.GetClient(), a.Manager.GetAPIReader(), name),
-		Objects: objects,
-		Storage: artifacts,
-		Dialer:  dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)}),
-		Events:  a.Events,
-		Metrics: a.Metrics,
-		Leaving: a.Leaving(&sourcev1.GitRepository{}),
-		Options: gitrepository.Options{
-			Algorithms: git.Algorithms{KeyExchange: o.SSHKexAlgos, HostKey: o.SSHHostKeyAlgos},
-			Jitter:     o.Jittered(),
-		},
-	}
-	return c.SetupWithManager(a.Manager, controller.TypedOptions[ctrl.Request]{
-		RateLimiter: helper.GetRateLimiter(o.RateLimiter),
-	})
 }
 
 // apiServers are the addresses that the API server is known by: the one in

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -133,6 +134,9 @@ func (s *Server) describe(w http.ResponseWriter, name string, file *os.File, inf
 	header := w.Header()
 	header.Set("ETag", `"`+digest+`"`)
 	header.Set("Content-Type", "application/gzip")
+	if path.Ext(name) == ".yaml" {
+		header.Set("Content-Type", "application/yaml")
+	}
 	header.Set("X-Content-Type-Options", "nosniff")
 	// The same path gets other content when spec.ignore changes.
 	header.Set("Cache-Control", "no-cache")

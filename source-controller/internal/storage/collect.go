@@ -46,7 +46,7 @@ func (s *Storage) Collect(o Object, current *meta.Artifact) (int, error) {
 			if s.now().Sub(file.written) > staleTemp {
 				failed = append(failed, s.root.Remove(file.name))
 			}
-		case strings.HasSuffix(entry.Name(), lockSuffix):
+		case strings.HasSuffix(entry.Name(), lockSuffix), info.Mode()&fs.ModeSymlink != 0:
 		default:
 			artifacts = append(artifacts, file)
 		}

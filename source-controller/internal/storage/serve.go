@@ -14,16 +14,15 @@ import (
 )
 
 // Open returns a stored file for reading, or an error that is fs.ErrNotExist.
-// Nothing but artifacts is found: no directories, no lock files, nothing
-// outside of <kind>/<namespace>/<name>/.
+// Nothing but artifacts, and what points to them, is found: no directories, no
+// lock files, nothing outside of <kind>/<namespace>/<name>/.
 func (s *Storage) Open(name string) (*os.File, error) {
-	if !fs.ValidPath(name) || strings.Count(name, "/") != 3 || strings.HasSuffix(name, lockSuffix) {
+	if !servable(name) {
 		return nil, fs.ErrNotExist
 	}
-	for part := range strings.SplitSeq(name, "/") {
-		if strings.HasPrefix(part, ".") {
-			return nil, fs.ErrNotExist
-		}
+	name, err := s.followed(name)
+	if err != nil || !servable(name) {
+		return nil, fs.ErrNotExist
 	}
 	info, err := s.root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -34,6 +33,19 @@ func (s *Storage) Open(name string) (*os.File, error) {
 		return nil, fs.ErrNotExist
 	}
 	return file, err
+}
+
+// servable reports whether name is where an artifact may be.
+func servable(name string) bool {
+	if !fs.ValidPath(name) || strings.Count(name, "/") != 3 || strings.HasSuffix(name, lockSuffix) {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") {
+			return false
+		}
+	}
+	return true
 }
 
 // Digest returns the digest of an open file and leaves it at its start.

@@ -4,6 +4,7 @@
 package gitrepository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +12,9 @@ import (
 	"path"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
-	"github.com/fluxcd/pkg/runtime/conditions"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/weir-gitops/weir/pkg/git"
-	"github.com/weir-gitops/weir/pkg/reconcile"
-	"github.com/weir-gitops/weir/pkg/redact"
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 	"github.com/weir-gitops/weir/source-controller/internal/ignore"
 	"github.com/weir-gitops/weir/source-controller/internal/storage"
 )
@@ -27,6 +24,11 @@ const (
 	maxIgnoreFile = 1 << 20
 	// maxSubject is how many characters of a commit's subject are kept.
 	maxSubject = 200
+
+	// eventSubject is how many characters of a commit's subject an event shows.
+	eventSubject = 50
+	// eventAuthorKey is the key of the metadata of events for who wrote it.
+	eventAuthorKey = artifact.EventKeyPrefix + "author"
 
 	// Keys of an artifact's metadata: who wrote the commit, and what for.
 	authorKey  = "weir.dev/commit-author"
@@ -41,18 +43,24 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 			return err
 		}
 	}
-	conditions.MarkTrue(s.obj, sourcev1.ArtifactInStorageCondition, fluxmeta.SucceededReason,
-		"stored artifact for revision '%s'", s.obj.Status.Artifact.Revision)
-	return nil
+	revision := s.Artifact().Revision
+	outcome := artifact.Outcome{
+		Message: "stored artifact for revision '" + revision + "'",
+		Event:   "stored artifact for commit '" + cmp.Or(shorten(s.subject, eventSubject), revision) + "'",
+	}
+	if s.author != "" {
+		outcome.Metadata = map[string]string{eventAuthorKey: s.author}
+	}
+	return s.Done(outcome)
 }
 
 func (c *Controller) store(ctx context.Context, s *scope) error {
-	artifact := c.Storage.Artifact(s.owner(), s.target.Revision, s.target.Hash+".tar.gz")
+	stored := s.New(s.target.Revision, s.target.Hash+".tar.gz")
 	limited, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
 	var archiving error
 	err := c.Objects.Read(limited, s.remote, s.target, func(commit *git.Commit) error {
-		archiving = c.archive(ctx, s, &artifact, commit)
+		archiving = c.archive(ctx, s, stored, commit)
 		return archiving
 	})
 	switch {
@@ -60,45 +68,30 @@ func (c *Controller) store(ctx context.Context, s *scope) error {
 	case archiving == nil || errors.Is(err, git.ErrCorrupt):
 		return s.gitFailed(err)
 	default:
-		return s.storageFailed(err)
+		return s.StorageFailed(err)
 	}
-	ctrl.LoggerFrom(ctx).Info("stored artifact", "revision", artifact.Revision, "digest", artifact.Digest, "size", *artifact.Size)
-
-	conditions.Delete(s.obj, sourcev1.FetchFailedCondition)
-	conditions.Delete(s.obj, sourcev1.ArtifactOutdatedCondition)
+	s.Stored(ctx, stored)
 	status := &s.obj.Status
-	status.Artifact = &artifact
 	status.ObservedIgnore = s.obj.Spec.Ignore
 	status.IncludedArtifacts, status.ObservedInclude, status.ObservedSparseCheckout = nil, nil, nil
 	status.ObservedRecurseSubmodules = false
 	return nil
 }
 
-// storageFailed records that the artifact could not be written.
-func (s *scope) storageFailed(err error) error {
-	reason := sourcev1.ArchiveOperationFailedReason
-	if errors.Is(err, storage.ErrLocked) {
-		reason = sourcev1.AcquireLockFailedReason
-	}
-	err = fmt.Errorf("unable to archive artifact to storage: %w", err)
-	conditions.MarkTrue(s.obj, sourcev1.StorageOperationFailedCondition, reason, "%s", redact.Error(err))
-	return reconcile.Fail(reason, err)
-}
-
 // archive writes the files of a commit.
-func (c *Controller) archive(ctx context.Context, s *scope, artifact *fluxmeta.Artifact, commit *git.Commit) error {
+func (c *Controller) archive(ctx context.Context, s *scope, stored *fluxmeta.Artifact, commit *git.Commit) error {
 	ignored, err := s.ignored(ctx, commit)
 	if err != nil {
 		return err
 	}
-	err = c.Storage.Write(ctx, s.owner(), artifact, func(a *storage.Archive) error {
+	err = s.Archive(ctx, stored, func(a *storage.Archive) error {
 		return commit.Walk(ctx, func(e git.Entry) error { return add(a, e, ignored) })
 	})
 	if err != nil {
 		return err
 	}
 	s.author, s.subject = commit.Author.String(), commit.Subject()
-	artifact.Metadata = map[string]string{authorKey: shorten(s.author, maxSubject), subjectKey: shorten(s.subject, maxSubject)}
+	stored.Metadata = map[string]string{authorKey: shorten(s.author, maxSubject), subjectKey: shorten(s.subject, maxSubject)}
 	return nil
 }
 

@@ -13,67 +13,62 @@ import (
 	"context"
 	"time"
 
-	helper "github.com/fluxcd/pkg/runtime/controller"
-	"github.com/fluxcd/pkg/runtime/events"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/git"
 	"github.com/weir-gitops/weir/pkg/reconcile"
-	"github.com/weir-gitops/weir/source-controller/internal/storage"
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
 
 // Controller reconciles GitRepositories.
 type Controller struct {
-	// Client reads Secrets, live.
-	Client client.Client
-	// Store reads and patches GitRepositories.
-	Store *reconcile.Store
+	// Keeper keeps the artifacts.
+	artifact.Keeper
+
 	// Objects holds what was fetched.
 	Objects *git.Store
-	// Storage holds artifacts.
-	Storage *storage.Storage
 	// Dialer connects to remotes.
-	Dialer  *dial.Dialer
-	Events  events.Recorder
-	Metrics helper.Metrics
-	// Leaving reports whether Weir is being uninstalled: then nothing is done
-	// any more. Nil: never.
-	Leaving func() bool
-	Options Options
-}
-
-// Options are the settings of the controller.
-type Options struct {
+	Dialer *dial.Dialer
 	// Algorithms restricts what SSH negotiates.
 	Algorithms git.Algorithms
-	// Jitter spreads intervals.
-	Jitter func(time.Duration) time.Duration
 }
 
 // Reconcile brings one GitRepository up to date.
 func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	obj := &sourcev1.GitRepository{}
-	head := reconcile.Head{Store: c.Store, Finalizer: sourcev1.SourceFinalizer, Leaving: c.Leaving, Metrics: c.Metrics}
-	return head.Reconcile(ctx, req, reconcile.Subject{
-		Object:    obj,
-		Request:   &obj.Status.ReconcileRequestStatus,
+	status := &obj.Status
+	return c.Keeper.Reconcile(ctx, req, artifact.Subject{
+		Object: obj,
+		Kind:   sourcev1.GitRepositoryKind,
+		Status: artifact.Status{
+			Artifact: &status.Artifact, ObservedGeneration: &status.ObservedGeneration, Request: &status.ReconcileRequestStatus,
+		},
 		Suspended: func() bool { return obj.Spec.Suspend },
-		Delete:    func(ctx context.Context, _ *reconcile.Patcher) error { return c.finalize(ctx, obj) },
-		Run: func(ctx context.Context, patcher *reconcile.Patcher, requested bool) (ctrl.Result, error) {
-			s := newScope(obj, patcher, requested)
+		Interval:  func() time.Duration { return obj.Spec.Interval.Duration },
+		Run: func(ctx context.Context, source *artifact.Source) error {
+			s := &scope{Source: source, obj: obj}
 			defer s.close()
-			err := reconcile.Run(ctx, s,
+			return reconcile.Run(ctx, s,
 				c.validate,
-				c.announce,
-				c.checkStorage,
+				artifact.Announce,
+				artifact.Check,
 				c.connect,
 				c.resolve,
 				c.build,
 			)
-			return c.finish(s, err)
 		},
 	})
+}
+
+// SetupWithManager registers the controller.
+func (c *Controller) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("gitrepository").
+		For(&sourcev1.GitRepository{}, builder.WithPredicates(artifact.Changes())).
+		WithOptions(options).
+		Complete(c)
 }

@@ -8,22 +8,13 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-gitops/weir/pkg/git"
-	"github.com/weir-gitops/weir/pkg/reconcile"
-	"github.com/weir-gitops/weir/pkg/redact"
 )
 
-// Reasons of failures that Flux's API module has no constants for.
-const (
-	emptyRepositoryReason = "EmptyGitRepository"
-	newRevisionReason     = "NewRevision"
-)
+// emptyRepositoryReason is one that Flux's API module has no constant for.
+const emptyRepositoryReason = "EmptyGitRepository"
 
 // connect reads the credentials and fills remote.
 func (c *Controller) connect(ctx context.Context, s *scope) error {
@@ -50,7 +41,7 @@ func (c *Controller) remoteOf(ctx context.Context, s *scope) (*git.Remote, error
 	auth, err := git.AuthFor(u, secret)
 	if err == nil {
 		var remote *git.Remote
-		if remote, err = git.NewRemote(s.obj.Spec.URL, auth, c.Dialer, c.Options.Algorithms); err == nil {
+		if remote, err = git.NewRemote(s.obj.Spec.URL, auth, c.Dialer, c.Algorithms); err == nil {
 			return remote, nil
 		}
 	}
@@ -59,19 +50,10 @@ func (c *Controller) remoteOf(ctx context.Context, s *scope) (*git.Remote, error
 
 // secret returns the data of the Secret that the spec names, or nil.
 func (c *Controller) secret(ctx context.Context, s *scope) (map[string][]byte, error) {
-	ref := s.obj.Spec.SecretRef
-	if ref == nil {
-		return nil, nil
+	if ref := s.obj.Spec.SecretRef; ref != nil {
+		return c.Secret(ctx, s.obj.Namespace, ref.Name)
 	}
-	secret := &corev1.Secret{}
-	err := c.Client.Get(ctx, client.ObjectKey{Namespace: s.obj.Namespace, Name: ref.Name}, secret)
-	if apierrors.IsNotFound(err) {
-		err = errors.New("it does not exist")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("failed to get secret '%s/%s': %w", s.obj.Namespace, ref.Name, err)
-	}
-	return secret.Data, nil
+	return nil, nil
 }
 
 // resolve asks the remote what the reference stands for and fills target.
@@ -85,8 +67,7 @@ func (c *Controller) resolve(ctx context.Context, s *scope) (err error) {
 	if !s.current() {
 		return s.outdated(ctx)
 	}
-	conditions.Delete(s.obj, sourcev1.FetchFailedCondition)
-	conditions.Delete(s.obj, sourcev1.ArtifactOutdatedCondition)
+	s.UpToDate()
 	return nil
 }
 
@@ -96,10 +77,7 @@ func (s *scope) outdated(ctx context.Context) error {
 	if s.obj.Status.Artifact.HasRevision(s.target.Revision) {
 		message = "spec.ignore has changed"
 	}
-	if s.obj.Status.Artifact != nil {
-		conditions.MarkTrue(s.obj, sourcev1.ArtifactOutdatedCondition, newRevisionReason, "%s", message)
-	}
-	return s.progress(ctx, "building artifact: "+message)
+	return s.Outdated(ctx, message)
 }
 
 // gitFailed is fetchFailed for errors of conversations with a remote.
@@ -119,6 +97,5 @@ func checkoutError(err error) error {
 
 // fetchFailed records that the remote could not be observed.
 func (s *scope) fetchFailed(reason string, err error) error {
-	conditions.MarkTrue(s.obj, sourcev1.FetchFailedCondition, reason, "%s", redact.Error(err))
-	return reconcile.Fail(reason, err)
+	return s.Fail(sourcev1.FetchFailedCondition, reason, err)
 }

@@ -17,12 +17,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-gitops/weir/pkg/testkit"
-	"github.com/weir-gitops/weir/source-controller/internal/controller/gitrepository"
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
 
 func TestACommitBecomesAnArtifact(t *testing.T) {
@@ -30,15 +28,15 @@ func TestACommitBecomesAnArtifact(t *testing.T) {
 	s := newSuite(t)
 	want := map[string]string{"infra/a.yaml": "a: 1", "run.sh": "x"}
 	first := s.commit(want)
-	s.start()
+	s.Start()
 	s.create()
 
-	g := s.awaitRevision("main@sha1:" + first)
+	g := s.AwaitRevision("main@sha1:" + first)
 	a := g.Status.Artifact
-	if a.Path != "gitrepository/"+s.ns+"/repo/"+first+".tar.gz" || !strings.HasPrefix(a.Digest, "sha256:") || *a.Size == 0 {
+	if a.Path != "gitrepository/"+s.Namespace+"/repo/"+first+".tar.gz" || !strings.HasPrefix(a.Digest, "sha256:") || *a.Size == 0 {
 		t.Errorf("artifact %+v", a)
 	}
-	if diff := cmp.Diff(want, s.download(a)); diff != "" {
+	if diff := cmp.Diff(want, s.Download(a)); diff != "" {
 		t.Error(diff)
 	}
 	wantMetadata := map[string]string{
@@ -48,51 +46,23 @@ func TestACommitBecomesAnArtifact(t *testing.T) {
 	if diff := cmp.Diff(wantMetadata, a.Metadata); diff != "" {
 		t.Error(diff)
 	}
-	checkConditions(t, g, map[string]string{
+	s.CheckConditions(g, map[string]string{
 		"Ready":             "True Succeeded stored artifact for revision 'main@sha1:" + first + "'",
 		"ArtifactInStorage": "True Succeeded stored artifact for revision 'main@sha1:" + first + "'",
 	})
-	checkStatus(t, g, status.CurrentStatus)
-	s.awaitEvent("NewArtifact", "stored artifact for commit 'Raise the budget of team-a to sixteen GPUs for the...'")
+	s.CheckStatus(g, status.CurrentStatus)
+	s.AwaitEvent("NewArtifact", "stored artifact for commit 'Raise the budget of team-a to sixteen GPUs for the...'")
 
 	want["infra/a.yaml"] = "a: 2"
 	second := s.commit(want)
-	g = s.request()
+	g = s.Request()
 	if !g.Status.Artifact.HasRevision("main@sha1:" + second) {
 		t.Fatalf("artifact %+v", g.Status.Artifact)
 	}
-	if diff := cmp.Diff(want, s.download(g.Status.Artifact)); diff != "" {
+	if diff := cmp.Diff(want, s.Download(g.Status.Artifact)); diff != "" {
 		t.Error(diff)
 	}
-	s.download(a) // who is about to fetch the one before still can
-}
-
-// checkConditions compares all conditions, as "status reason message" by type.
-func checkConditions(t *testing.T, g *sourcev1.GitRepository, want map[string]string) {
-	t.Helper()
-	got := map[string]string{}
-	for _, c := range g.Status.Conditions {
-		got[c.Type] = string(c.Status) + " " + c.Reason + " " + c.Message
-		if c.ObservedGeneration != g.Generation {
-			t.Errorf("condition %s is of generation %d, the object of %d", c.Type, c.ObservedGeneration, g.Generation)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// checkStatus checks what generic tools make of the object.
-func checkStatus(t *testing.T, g *sourcev1.GitRepository, want status.Status) {
-	t.Helper()
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(g)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := status.Compute(&unstructured.Unstructured{Object: content})
-	if err != nil || got.Status != want {
-		t.Errorf("kstatus %+v, %v; want %s", got, err, want)
-	}
+	s.Download(a) // who is about to fetch the one before still can
 }
 
 func TestPollsWithoutNewsFetchAndWriteNothing(t *testing.T) {
@@ -100,21 +70,21 @@ func TestPollsWithoutNewsFetchAndWriteNothing(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create(func(g *sourcev1.GitRepository) { g.Spec.Interval.Duration = time.Millisecond })
-	s.start()
-	before := s.awaitRevision("main@sha1:" + hash)
+	s.Start()
+	before := s.AwaitRevision("main@sha1:" + hash)
 	start := s.git.Stats().Requests
 	// Each poll is two requests: what the server can do, and the reference.
-	s.eventually("1,000 polls", func() bool { return s.git.Stats().Requests >= start+2000 })
+	s.Eventually("1,000 polls", func() bool { return s.git.Stats().Requests >= start+2000 })
 	if got := s.git.Stats().Fetches; got != 1 {
 		t.Errorf("%d fetches, want 1", got)
 	}
-	if after := s.get(); after.ResourceVersion != before.ResourceVersion {
+	if after := s.Get(); after.ResourceVersion != before.ResourceVersion {
 		t.Errorf("the object was written: %s", cmp.Diff(before, after))
 	}
-	if got := s.events("NewArtifact"); len(got) != 1 {
+	if got := s.Events("NewArtifact"); len(got) != 1 {
 		t.Errorf("events %v", got)
 	}
-	s.stop()
+	s.Stop()
 }
 
 func TestFailuresKeepTheLastArtifact(t *testing.T) {
@@ -143,16 +113,16 @@ func TestFailuresKeepTheLastArtifact(t *testing.T) {
 					g.Spec.Timeout.Duration = time.Second
 				}
 			})
-			s.start()
-			before := s.awaitRevision("main@sha1:" + first)
+			s.Start()
+			before := s.AwaitRevision("main@sha1:" + first)
 
 			second := s.commit(map[string]string{"a": strings.Repeat("new text ", 200)})
 			s.git.SetFault(tc.fault)
-			s.edit(func(g *sourcev1.GitRepository) {
+			s.Edit(func(g *sourcev1.GitRepository) {
 				g.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "1"}
 			})
 			message := strings.ReplaceAll(tc.message, "$URL", s.git.URL+"/repo.git")
-			g := s.awaitFailure(tc.reason, message)
+			g := s.AwaitFailure(tc.reason, message)
 			if diff := cmp.Diff(before.Status.Artifact, g.Status.Artifact); diff != "" {
 				t.Errorf("the artifact has changed: %s", diff)
 			}
@@ -162,18 +132,18 @@ func TestFailuresKeepTheLastArtifact(t *testing.T) {
 			if conditions.IsStalled(g) || g.Status.LastHandledReconcileAt != "1" {
 				t.Errorf("status %+v", g.Status)
 			}
-			checkStatus(t, g, status.InProgressStatus)
+			s.CheckStatus(g, status.InProgressStatus)
 			for _, c := range g.Status.Conditions {
 				if strings.Contains(c.Message, "s3cret") || strings.Contains(c.Message, "secret body") {
 					t.Errorf("condition %s shows what it must not: %s", c.Type, c.Message)
 				}
 			}
-			s.download(g.Status.Artifact)
-			s.awaitEvent(tc.reason, message)
+			s.Download(g.Status.Artifact)
+			s.AwaitEvent(tc.reason, message)
 
 			s.git.SetFault(testkit.GitHealthy)
-			g = s.awaitRevision("main@sha1:" + second) // by its own retry
-			checkConditions(t, g, map[string]string{
+			g = s.AwaitRevision("main@sha1:" + second) // by its own retry
+			s.CheckConditions(g, map[string]string{
 				"Ready":             "True Succeeded stored artifact for revision 'main@sha1:" + second + "'",
 				"ArtifactInStorage": "True Succeeded stored artifact for revision 'main@sha1:" + second + "'",
 			})
@@ -186,14 +156,14 @@ func TestRecoveryIsAnEvent(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	s.awaitRevision("main@sha1:" + hash)
+	s.Start()
+	s.AwaitRevision("main@sha1:" + hash)
 	s.git.SetFault(testkit.GitVanished)
-	s.request()
-	s.awaitFailure("GitOperationFailed", "404")
+	s.Request()
+	s.AwaitFailure("GitOperationFailed", "404")
 	s.git.SetFault(testkit.GitHealthy)
-	s.awaitRevision("main@sha1:" + hash)
-	s.awaitEvent("Succeeded", "stored artifact for commit 'main@sha1:"+hash+"'")
+	s.AwaitRevision("main@sha1:" + hash)
+	s.AwaitEvent("Succeeded", "stored artifact for commit 'main@sha1:"+hash+"'")
 }
 
 func TestUnsupportedFieldsStall(t *testing.T) {
@@ -201,8 +171,8 @@ func TestUnsupportedFieldsStall(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	s.awaitRevision("main@sha1:" + hash)
+	s.Start()
+	s.AwaitRevision("main@sha1:" + hash)
 	ref := fluxmeta.LocalObjectReference{Name: "x"}
 	for field, set := range map[string]func(*sourcev1.GitRepositorySpec){
 		"spec.provider: aws": func(g *sourcev1.GitRepositorySpec) { g.Provider = "aws" },
@@ -221,20 +191,20 @@ func TestUnsupportedFieldsStall(t *testing.T) {
 		},
 	} {
 		var good sourcev1.GitRepositorySpec
-		s.edit(func(g *sourcev1.GitRepository) { good = *g.Spec.DeepCopy(); set(&g.Spec) })
+		s.Edit(func(g *sourcev1.GitRepository) { good = *g.Spec.DeepCopy(); set(&g.Spec) })
 		message := "this version of source-controller does not support " + field + "; remove it from the spec"
-		g := s.await("stalls because of "+field, func(g *sourcev1.GitRepository) bool {
+		g := s.Await("stalls because of "+field, func(g *sourcev1.GitRepository) bool {
 			return conditions.IsStalled(g) && conditions.GetMessage(g, fluxmeta.StalledCondition) == message
 		})
-		if g.Status.ObservedGeneration != g.Generation || conditions.GetReason(g, fluxmeta.ReadyCondition) != gitrepository.UnsupportedFieldReason || conditions.IsReady(g) {
+		if g.Status.ObservedGeneration != g.Generation || conditions.GetReason(g, fluxmeta.ReadyCondition) != artifact.UnsupportedFieldReason || conditions.IsReady(g) {
 			t.Errorf("%s: status %+v", field, g.Status)
 		}
 		if !g.Status.Artifact.HasRevision("main@sha1:" + hash) {
 			t.Errorf("%s: the artifact is gone", field)
 		}
-		checkStatus(t, g, status.FailedStatus)
-		s.edit(func(g *sourcev1.GitRepository) { g.Spec = good })
-		s.awaitRevision("main@sha1:" + hash)
+		s.CheckStatus(g, status.FailedStatus)
+		s.Edit(func(g *sourcev1.GitRepository) { g.Spec = good })
+		s.AwaitRevision("main@sha1:" + hash)
 	}
 }
 
@@ -261,12 +231,12 @@ func TestSpecErrors(t *testing.T) {
 			t.Parallel()
 			s := newSuite(t)
 			s.commit(map[string]string{"a": "1"})
-			s.must(kube.Create(t.Context(), &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "app"}, StringData: map[string]string{"githubAppID": "1"},
+			s.Must(s.Kube.Create(t.Context(), &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "app"}, StringData: map[string]string{"githubAppID": "1"},
 			}))
 			s.create(tc.change)
-			s.start()
-			g := s.awaitFailure(tc.reason, strings.ReplaceAll(tc.message, "$NS", s.ns))
+			s.Start()
+			g := s.AwaitFailure(tc.reason, strings.ReplaceAll(tc.message, "$NS", s.Namespace))
 			if conditions.IsStalled(g) != tc.stalled || g.Status.Artifact != nil {
 				t.Errorf("status %+v", g.Status)
 			}
@@ -282,8 +252,8 @@ func TestLocalSourcesNeedTheFlag(t *testing.T) {
 	s := newSuite(t)
 	s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start("--allow-local-sources=false")
-	s.awaitFailure("GitOperationFailed", "the address is on the controller's own host, which is permitted only with --allow-local-sources")
+	s.Start("--allow-local-sources=false")
+	s.AwaitFailure("GitOperationFailed", "the address is on the controller's own host, which is permitted only with --allow-local-sources")
 	if got := s.git.Stats().Requests; got != 0 {
 		t.Errorf("the server saw %d requests", got)
 	}
@@ -293,10 +263,10 @@ func TestEmptyRepository(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	s.create()
-	s.start()
-	s.awaitFailure("EmptyGitRepository", "git repository is empty")
+	s.Start()
+	s.AwaitFailure("EmptyGitRepository", "git repository is empty")
 	hash := s.commit(map[string]string{"a": "1"})
-	s.awaitRevision("main@sha1:" + hash)
+	s.AwaitRevision("main@sha1:" + hash)
 }
 
 func TestSecretIsReadAtEachTry(t *testing.T) {
@@ -304,18 +274,18 @@ func TestSecretIsReadAtEachTry(t *testing.T) {
 	s := newSuite(t, testkit.GitMutualTLS(), testkit.GitBasicAuth("bob", "s3cret"))
 	hash := s.commit(map[string]string{"a": "1"})
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "creds"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "creds"},
 		StringData: map[string]string{
 			"username": "bob", "password": "wrong", "ca.crt": string(s.git.CA),
 			"tls.crt": string(s.git.ClientCert), "tls.key": string(s.git.ClientKey),
 		},
 	}
-	s.must(kube.Create(t.Context(), secret))
+	s.Must(s.Kube.Create(t.Context(), secret))
 	s.create(func(g *sourcev1.GitRepository) { g.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "creds"} })
-	s.start()
-	s.awaitFailure("AuthenticationFailed", "the server answered 401 Unauthorized: check the credentials in the Secret")
-	s.must(kube.Patch(t.Context(), secret, client.RawPatch("application/merge-patch+json", []byte(`{"stringData":{"password":"s3cret"}}`))))
-	s.awaitRevision("main@sha1:" + hash)
+	s.Start()
+	s.AwaitFailure("AuthenticationFailed", "the server answered 401 Unauthorized: check the credentials in the Secret")
+	s.Must(s.Kube.Patch(t.Context(), secret, client.RawPatch("application/merge-patch+json", []byte(`{"stringData":{"password":"s3cret"}}`))))
+	s.AwaitRevision("main@sha1:" + hash)
 }
 
 func TestSSH(t *testing.T) {
@@ -323,24 +293,24 @@ func TestSSH(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	server, err := testkit.NewGitSSHServer(filepath.Dir(s.repo.Dir))
-	s.must(err)
+	s.Must(err)
 	defer server.Close()
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "creds"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "creds"},
 		Data:       map[string][]byte{"identity": server.EncryptedIdentity, "password": []byte(server.Passphrase), "known_hosts": server.WrongKnownHosts},
 	}
-	s.must(kube.Create(t.Context(), secret))
+	s.Must(s.Kube.Create(t.Context(), secret))
 	s.create(func(g *sourcev1.GitRepository) {
 		g.Spec.URL = server.URL + "/repo.git"
 		g.Spec.SecretRef = &fluxmeta.LocalObjectReference{Name: "creds"}
 	})
-	s.start()
-	s.awaitFailure("AuthenticationFailed", "the host key of the server is not the one in 'known_hosts'")
+	s.Start()
+	s.AwaitFailure("AuthenticationFailed", "the host key of the server is not the one in 'known_hosts'")
 	secret.Data["known_hosts"] = server.KnownHosts
-	s.must(kube.Update(t.Context(), secret))
-	s.awaitRevision("main@sha1:" + hash)
+	s.Must(s.Kube.Update(t.Context(), secret))
+	s.AwaitRevision("main@sha1:" + hash)
 	hash = s.commit(map[string]string{"a": "2"})
-	if g := s.request(); !g.Status.Artifact.HasRevision("main@sha1:"+hash) || s.download(g.Status.Artifact)["a"] != "2" {
+	if g := s.Request(); !g.Status.Artifact.HasRevision("main@sha1:"+hash) || s.Download(g.Status.Artifact)["a"] != "2" {
 		t.Errorf("status %+v", g.Status)
 	}
 }
@@ -350,16 +320,16 @@ func TestSuspendedObjectsRest(t *testing.T) {
 	s := newSuite(t)
 	first := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	s.awaitRevision("main@sha1:" + first)
-	s.edit(func(g *sourcev1.GitRepository) { g.Spec.Suspend = true })
+	s.Start()
+	s.AwaitRevision("main@sha1:" + first)
+	s.Edit(func(g *sourcev1.GitRepository) { g.Spec.Suspend = true })
 	second := s.commit(map[string]string{"a": "2"})
 	before := s.git.Stats().Requests
-	if g := s.request(); !g.Status.Artifact.HasRevision("main@sha1:"+first) || s.git.Stats().Requests != before {
+	if g := s.Request(); !g.Status.Artifact.HasRevision("main@sha1:"+first) || s.git.Stats().Requests != before {
 		t.Errorf("suspended, and yet: %+v", g.Status)
 	}
-	s.edit(func(g *sourcev1.GitRepository) { g.Spec.Suspend = false })
-	s.awaitRevision("main@sha1:" + second)
+	s.Edit(func(g *sourcev1.GitRepository) { g.Spec.Suspend = false })
+	s.AwaitRevision("main@sha1:" + second)
 }
 
 func TestDeletionRemovesTheArtifacts(t *testing.T) {
@@ -367,14 +337,14 @@ func TestDeletionRemovesTheArtifacts(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	g := s.awaitRevision("main@sha1:" + hash)
+	s.Start()
+	g := s.AwaitRevision("main@sha1:" + hash)
 	if diff := cmp.Diff([]string{sourcev1.SourceFinalizer}, g.Finalizers); diff != "" {
 		t.Error(diff)
 	}
-	s.must(kube.Delete(t.Context(), g))
-	s.eventually("the object is gone", s.isGone)
-	if _, err := os.Stat(filepath.Join(s.storage, "gitrepository", s.ns, "repo")); !os.IsNotExist(err) {
+	s.Must(s.Kube.Delete(t.Context(), g))
+	s.Eventually("the object is gone", s.IsGone)
+	if _, err := os.Stat(filepath.Join(s.Storage, "gitrepository", s.Namespace, "repo")); !os.IsNotExist(err) {
 		t.Errorf("the directory of its artifacts is still there: %v", err)
 	}
 }
@@ -383,21 +353,21 @@ func TestADeletedObjectGetsNoFinalizer(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	s.create(func(g *sourcev1.GitRepository) { g.Finalizers = []string{"example.com/other"} })
-	s.must(kube.Delete(t.Context(), s.get()))
-	s.start()
-	s.edit(func(g *sourcev1.GitRepository) {
+	s.Must(s.Kube.Delete(t.Context(), s.Get()))
+	s.Start()
+	s.Edit(func(g *sourcev1.GitRepository) {
 		g.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "1"}
 	})
 	// A second object shows that the controller has come past the first one.
-	other := s.get()
-	other.ObjectMeta = metav1.ObjectMeta{Namespace: s.ns, Name: "other"}
-	s.must(kube.Create(t.Context(), other))
-	s.eventually("the other object has a status", func() bool {
-		s.must(kube.Get(t.Context(), client.ObjectKeyFromObject(other), other))
+	other := s.Get()
+	other.ObjectMeta = metav1.ObjectMeta{Namespace: s.Namespace, Name: "other"}
+	s.Must(s.Kube.Create(t.Context(), other))
+	s.Eventually("the other object has a status", func() bool {
+		s.Must(s.Kube.Get(t.Context(), client.ObjectKeyFromObject(other), other))
 		return len(other.Status.Conditions) > 0
 	})
-	if diff := cmp.Diff([]string{"example.com/other"}, s.get().Finalizers); diff != "" {
+	if diff := cmp.Diff([]string{"example.com/other"}, s.Get().Finalizers); diff != "" {
 		t.Error(diff)
 	}
-	s.edit(func(g *sourcev1.GitRepository) { g.Finalizers = nil })
+	s.Edit(func(g *sourcev1.GitRepository) { g.Finalizers = nil })
 }

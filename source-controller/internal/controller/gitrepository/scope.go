@@ -6,12 +6,10 @@ package gitrepository
 import (
 	"time"
 
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/weir-gitops/weir/pkg/git"
-	"github.com/weir-gitops/weir/pkg/reconcile"
-	"github.com/weir-gitops/weir/source-controller/internal/storage"
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
 
 // defaultTimeout is that of the API, for objects older than its default.
@@ -19,15 +17,9 @@ const defaultTimeout = time.Minute
 
 // scope is what the phases of one reconcile share.
 type scope struct {
-	obj     *sourcev1.GitRepository
-	patcher *reconcile.Patcher
-	// before is the artifact that the object had at the start.
-	before *fluxmeta.Artifact
-	// failing: the object showed a failure at the start.
-	failing bool
-	// requested: somebody asked for this reconcile by annotation.
-	requested bool
+	*artifact.Source
 
+	obj *sourcev1.GitRepository
 	// remote, filled by connect, is where the repository is.
 	remote *git.Remote
 	// target, filled by resolve, is what the reference stands for.
@@ -36,22 +28,11 @@ type scope struct {
 	subject, author string
 }
 
-func newScope(obj *sourcev1.GitRepository, patcher *reconcile.Patcher, requested bool) *scope {
-	return &scope{obj: obj, patcher: patcher, requested: requested, before: obj.Status.Artifact.DeepCopy(), failing: isFailing(obj)}
-}
-
 // close ends the connections.
 func (s *scope) close() {
 	if s.remote != nil {
 		s.remote.Close()
 	}
-}
-
-// owner is how the storage knows the object.
-func (s *scope) owner() storage.Object { return ownerOf(s.obj) }
-
-func ownerOf(obj *sourcev1.GitRepository) storage.Object {
-	return storage.Object{Kind: sourcev1.GitRepositoryKind, Namespace: obj.Namespace, Name: obj.Name}
 }
 
 // timeout is that of one conversation with the remote.

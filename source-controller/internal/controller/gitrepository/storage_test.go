@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,32 +19,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-gitops/weir/pkg/testkit"
+	"github.com/weir-gitops/weir/source-controller/internal/testkit/rig"
 )
-
-// file is where an artifact is on disk.
-func (s *suite) file(g *sourcev1.GitRepository) string {
-	return filepath.Join(s.storage, g.Status.Artifact.Path)
-}
 
 func TestALostDiskIsRebuilt(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	before := s.awaitRevision("main@sha1:" + hash)
-	s.stop()
-	entries, err := os.ReadDir(s.storage)
-	s.must(err)
-	for _, entry := range entries {
-		s.must(os.RemoveAll(filepath.Join(s.storage, entry.Name())))
-	}
-	s.start()
-	after := s.await("is built again", func(g *sourcev1.GitRepository) bool {
-		_, err := os.Stat(s.file(before))
+	s.Start()
+	before := s.AwaitRevision("main@sha1:" + hash)
+	s.Stop()
+	s.LoseDisk()
+	s.Start()
+	after := s.Await("is built again", func(g *sourcev1.GitRepository) bool {
+		_, err := os.Stat(s.File(before))
 		return err == nil && conditions.IsReady(g) && g.Status.Artifact != nil
 	})
-	if after.Status.Artifact.Digest != before.Status.Artifact.Digest || s.download(after.Status.Artifact)["a"] != "1" {
+	if after.Status.Artifact.Digest != before.Status.Artifact.Digest || s.Download(after.Status.Artifact)["a"] != "1" {
 		t.Errorf("artifact %+v, before %+v", after.Status.Artifact, before.Status.Artifact)
 	}
 }
@@ -56,11 +46,11 @@ func TestARestartRebuildsNothing(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	before := s.awaitRevision("main@sha1:" + hash)
-	s.stop()
-	s.start()
-	after := s.request()
+	s.Start()
+	before := s.AwaitRevision("main@sha1:" + hash)
+	s.Stop()
+	s.Start()
+	after := s.Request()
 	if diff := cmp.Diff(before.Status.Artifact, after.Status.Artifact); diff != "" {
 		t.Error(diff)
 	}
@@ -74,12 +64,12 @@ func TestADamagedArtifactIsReplaced(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a": "1"})
 	s.create()
-	s.start()
-	before := s.awaitRevision("main@sha1:" + hash)
-	s.must(os.WriteFile(s.file(before), []byte("rot"), 0o600))
-	after := s.request()
-	s.awaitEvent("ArtifactVerificationFailed", "failed to verify integrity of artifact: ")
-	if after.Status.Artifact.Digest != before.Status.Artifact.Digest || s.download(after.Status.Artifact)["a"] != "1" {
+	s.Start()
+	before := s.AwaitRevision("main@sha1:" + hash)
+	s.Must(os.WriteFile(s.File(before), []byte("rot"), 0o600))
+	after := s.Request()
+	s.AwaitEvent("ArtifactVerificationFailed", "failed to verify integrity of artifact: ")
+	if after.Status.Artifact.Digest != before.Status.Artifact.Digest || s.Download(after.Status.Artifact)["a"] != "1" {
 		t.Errorf("artifact %+v", after.Status.Artifact)
 	}
 	if got := s.git.Stats().Fetches; got != 1 {
@@ -98,12 +88,12 @@ func TestSymlinksStayOut(t *testing.T) {
 		".sourceignore":  {Content: "/etc/hostname", Mode: "120000"},
 		"dir/.gitignore": {Content: "x"},
 	}})
-	s.must(err)
+	s.Must(err)
 	s.create()
-	s.start()
-	s.request()
-	g := s.awaitRevision("main@sha1:" + hash)
-	if diff := cmp.Diff(map[string]string{"a": "1"}, s.download(g.Status.Artifact)); diff != "" {
+	s.Start()
+	s.Request()
+	g := s.AwaitRevision("main@sha1:" + hash)
+	if diff := cmp.Diff(map[string]string{"a": "1"}, s.Download(g.Status.Artifact)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -120,18 +110,18 @@ func TestAbsurdSizes(t *testing.T) {
 			s := newSuite(t)
 			first := s.commit(map[string]string{"a": "1"})
 			s.create()
-			s.start(tc.flag)
-			before := s.awaitRevision("main@sha1:" + first)
+			s.Start(tc.flag)
+			before := s.AwaitRevision("main@sha1:" + first)
 			s.commit(map[string]string{"big": noise(1, 400_000)})
-			s.request()
-			g := s.awaitFailure(tc.reason, tc.message)
+			s.Request()
+			g := s.AwaitFailure(tc.reason, tc.message)
 			if !strings.Contains(conditions.GetMessage(g, "Ready"), "100000 bytes") {
 				t.Errorf("the message does not name the limit: %s", conditions.GetMessage(g, "Ready"))
 			}
 			if diff := cmp.Diff(before.Status.Artifact, g.Status.Artifact); diff != "" {
 				t.Error(diff)
 			}
-			s.download(g.Status.Artifact)
+			s.Download(g.Status.Artifact)
 		})
 	}
 }
@@ -150,11 +140,11 @@ func TestIgnoreChangesTheArtifact(t *testing.T) {
 	s := newSuite(t)
 	hash := s.commit(map[string]string{"a.yaml": "1", "b.md": "2", "c.jpg": "3", "docs/.sourceignore": "*.txt", "docs/d.txt": "4"})
 	s.create()
-	s.start()
-	g := s.awaitRevision("main@sha1:" + hash)
+	s.Start()
+	g := s.AwaitRevision("main@sha1:" + hash)
 	checkNames := func(want ...string) {
 		t.Helper()
-		got := s.download(g.Status.Artifact)
+		got := s.Download(g.Status.Artifact)
 		for _, name := range want {
 			if _, ok := got[name]; !ok {
 				t.Errorf("%s is missing", name)
@@ -167,8 +157,8 @@ func TestIgnoreChangesTheArtifact(t *testing.T) {
 	}
 	checkNames("a.yaml", "b.md", "c.jpg", "docs/.sourceignore")
 	digest, ignore := g.Status.Artifact.Digest, "*.md\n.sourceignore"
-	s.edit(func(g *sourcev1.GitRepository) { g.Spec.Ignore = &ignore })
-	g = s.await("has another artifact", func(g *sourcev1.GitRepository) bool {
+	s.Edit(func(g *sourcev1.GitRepository) { g.Spec.Ignore = &ignore })
+	g = s.Await("has another artifact", func(g *sourcev1.GitRepository) bool {
 		return conditions.IsReady(g) && g.Status.Artifact.Digest != digest
 	})
 	checkNames("a.yaml", "c.jpg")
@@ -185,15 +175,15 @@ func TestRetention(t *testing.T) {
 	s := newSuite(t)
 	s.commit(map[string]string{"a": "0"})
 	s.create()
-	s.start()
+	s.Start()
 	for i := range 4 {
 		hash := s.commit(map[string]string{"a": fmt.Sprint(i + 1)})
-		if g := s.request(); !g.Status.Artifact.HasRevision("main@sha1:" + hash) {
+		if g := s.Request(); !g.Status.Artifact.HasRevision("main@sha1:" + hash) {
 			t.Fatalf("artifact %+v", g.Status.Artifact)
 		}
 	}
-	s.request()
-	files, err := filepath.Glob(filepath.Join(s.storage, "gitrepository", s.ns, "repo", "*.tar.gz"))
+	s.Request()
+	files, err := filepath.Glob(filepath.Join(s.Storage, "gitrepository", s.Namespace, "repo", "*.tar.gz"))
 	if err != nil || len(files) != 2 {
 		t.Errorf("%v, %v; want two", files, err)
 	}
@@ -211,8 +201,8 @@ func TestKill(t *testing.T) {
 	s.commit(files)
 	s.create(func(g *sourcev1.GitRepository) { g.Spec.Interval.Duration = 100 * time.Millisecond })
 	halfWritten := []string{
-		filepath.Join(s.storage, "gitrepository", s.ns, "repo", ".tmp-*"),
-		filepath.Join(s.storage, ".git-objects", "*", "objects", "pack", "tmp-*"),
+		filepath.Join(s.Storage, "gitrepository", s.Namespace, "repo", ".tmp-*"),
+		filepath.Join(s.Storage, ".git-objects", "*", "objects", "pack", "tmp-*"),
 	}
 	hash, caught := "", 0
 	for i := range 6 {
@@ -224,10 +214,10 @@ func TestKill(t *testing.T) {
 	if caught == 0 {
 		t.Error("no kill came in the middle of a write, so this proves nothing")
 	}
-	s.start()
-	s.request()
-	g := s.awaitRevision("main@sha1:" + hash)
-	if diff := cmp.Diff(files, s.download(g.Status.Artifact)); diff != "" {
+	s.Start()
+	s.Request()
+	g := s.AwaitRevision("main@sha1:" + hash)
+	if diff := cmp.Diff(files, s.Download(g.Status.Artifact)); diff != "" {
 		t.Error("the artifact is not what was committed")
 	}
 }
@@ -236,18 +226,13 @@ func TestKill(t *testing.T) {
 // of the pattern appears, and returns how many such files are left.
 func (s *suite) killWhile(pattern string) int {
 	s.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), flagsVar+"="+strings.Join(s.flags, " "))
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // It must not outlive the tests.
 	before, _ := filepath.Glob(pattern)
-	s.must(cmd.Start())
-	s.Cleanup(func() { _ = cmd.Process.Kill() })
-	s.eventually(pattern+" appears", func() bool {
+	cmd := s.Process()
+	s.Eventually(pattern+" appears", func() bool {
 		now, _ := filepath.Glob(pattern)
 		return len(now) > len(before)
 	})
-	s.must(cmd.Process.Kill())
+	s.Must(cmd.Process.Kill())
 	_ = cmd.Wait()
 	after, _ := filepath.Glob(pattern)
 	return max(0, len(after)-len(before))
@@ -257,22 +242,22 @@ func (s *suite) killWhile(pattern string) int {
 // what is there.
 func (s *suite) checkDisk() {
 	s.Helper()
-	artifacts, err := filepath.Glob(filepath.Join(s.storage, "gitrepository", s.ns, "repo", "*.tar.gz"))
-	s.must(err)
+	artifacts, err := filepath.Glob(filepath.Join(s.Storage, "gitrepository", s.Namespace, "repo", "*.tar.gz"))
+	s.Must(err)
 	for _, name := range artifacts {
 		file, err := os.Open(name)
-		s.must(err)
-		if _, err := unpack(file); err != nil {
+		s.Must(err)
+		if _, err := rig.Unpack(file); err != nil {
 			s.Errorf("%s: %v", filepath.Base(name), err)
 		}
 		file.Close()
 	}
-	g := s.get()
+	g := s.Get()
 	if g.Status.Artifact == nil {
 		return
 	}
-	data, err := os.ReadFile(s.file(g))
-	s.must(err)
+	data, err := os.ReadFile(s.File(g))
+	s.Must(err)
 	sum := sha256.Sum256(data)
 	if got := "sha256:" + hex.EncodeToString(sum[:]); got != g.Status.Artifact.Digest {
 		s.Errorf("digest on disk %s, in the status %s", got, g.Status.Artifact.Digest)

@@ -6,30 +6,21 @@ package gitrepository
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/weir-gitops/weir/pkg/git"
-	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
-
-// UnsupportedFieldReason says that the spec uses a field that this version
-// does not act on. Nothing is fetched, because what the field asks for, such
-// as a verified signature, would be missing.
-const UnsupportedFieldReason = "UnsupportedField"
 
 // validate stalls objects that no retry can help.
 func (c *Controller) validate(_ context.Context, s *scope) error {
-	if fields := unsupported(&s.obj.Spec); len(fields) > 0 {
-		return reconcile.Stalled(UnsupportedFieldReason, fmt.Errorf(
-			"this version of source-controller does not support %s; remove it from the spec", strings.Join(fields, ", ")))
+	if err := unsupported(&s.obj.Spec); err != nil {
+		return err
 	}
 	if _, err := git.ParseURL(s.obj.Spec.URL); err != nil {
-		err = fmt.Errorf("spec.url: %w", err)
-		conditions.MarkTrue(s.obj, sourcev1.FetchFailedCondition, sourcev1.URLInvalidReason, "%s", err)
-		return reconcile.Stalled(sourcev1.URLInvalidReason, err)
+		return s.Stall(sourcev1.FetchFailedCondition, sourcev1.URLInvalidReason, fmt.Errorf("spec.url: %w", err))
 	}
 	// What Flux may have left from a spec with these fields.
 	conditions.Delete(s.obj, sourcev1.IncludeUnavailableCondition)
@@ -37,25 +28,15 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 	return nil
 }
 
-// unsupported names the fields of a spec that would be ignored.
-func unsupported(spec *sourcev1.GitRepositorySpec) []string {
-	used := []struct {
-		name string
-		set  bool
-	}{
-		{"spec.provider: " + spec.Provider, spec.Provider != "" && spec.Provider != sourcev1.GitProviderGeneric},
-		{"spec.serviceAccountName", spec.ServiceAccountName != ""},
-		{"spec.verify", spec.Verification != nil},
-		{"spec.proxySecretRef", spec.ProxySecretRef != nil},
-		{"spec.recurseSubmodules", spec.RecurseSubmodules},
-		{"spec.include", len(spec.Include) > 0},
-		{"spec.sparseCheckout", len(spec.SparseCheckout) > 0},
-	}
-	var names []string
-	for _, field := range used {
-		if field.set {
-			names = append(names, field.name)
-		}
-	}
-	return names
+// unsupported refuses fields that would be ignored.
+func unsupported(spec *sourcev1.GitRepositorySpec) error {
+	return artifact.Unsupported(
+		artifact.Field{Name: "spec.provider: " + spec.Provider, Used: spec.Provider != "" && spec.Provider != sourcev1.GitProviderGeneric},
+		artifact.Field{Name: "spec.serviceAccountName", Used: spec.ServiceAccountName != ""},
+		artifact.Field{Name: "spec.verify", Used: spec.Verification != nil},
+		artifact.Field{Name: "spec.proxySecretRef", Used: spec.ProxySecretRef != nil},
+		artifact.Field{Name: "spec.recurseSubmodules", Used: spec.RecurseSubmodules},
+		artifact.Field{Name: "spec.include", Used: len(spec.Include) > 0},
+		artifact.Field{Name: "spec.sparseCheckout", Used: len(spec.SparseCheckout) > 0},
+	)
 }
