@@ -77,6 +77,7 @@ func Check[S Scope](ctx context.Context, scope S) error {
 	conditions.Delete(s.Object, sourcev1.StorageOperationFailedCondition)
 	if artifact := s.Artifact(); artifact != nil && !missing {
 		s.keeper.Storage.SetURL(artifact)
+		s.setURL()
 		return nil
 	}
 	message := "building artifact"
@@ -84,6 +85,9 @@ func Check[S Scope](ctx context.Context, scope S) error {
 		message += ": disappeared from storage"
 	}
 	*s.Status.Artifact = nil
+	if s.Status.URL != nil {
+		*s.Status.URL = ""
+	}
 	conditions.Delete(s.Object, sourcev1.ArtifactInStorageCondition)
 	if conditions.IsReady(s.Object) {
 		// Ready promises an artifact.

@@ -70,6 +70,10 @@ type Status struct {
 	Artifact           **fluxmeta.Artifact
 	ObservedGeneration *int64
 	Request            *fluxmeta.ReconcileRequestStatus
+	// URL is status.url, of kinds that have it: where Pointer, a name in the
+	// object's directory such as latest.tar.gz, leads to the artifact.
+	URL     *string
+	Pointer string
 }
 
 // Reconcile brings one object up to date.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -75,18 +76,29 @@ func (s *Source) File(ctx context.Context, a *fluxmeta.Artifact, fill func(io.Wr
 	return s.keeper.Storage.WriteFile(ctx, s.owner(), a, fill)
 }
 
-// Point makes a stable name point to a stored artifact, and returns its URL,
-// which is status.url of the kinds that have it.
-func (s *Source) Point(a *fluxmeta.Artifact, name string) (url string, err error) {
-	return s.keeper.Storage.Point(s.owner(), a, name)
-}
+// Scratch returns a file without a name, which is gone when it is closed.
+func (s *Source) Scratch() (*os.File, error) { return s.keeper.Storage.Scratch() }
 
 // Stored makes a the object's artifact and takes back what was wrong.
 func (s *Source) Stored(ctx context.Context, a *fluxmeta.Artifact) {
-	ctrl.LoggerFrom(ctx).Info("stored artifact", "revision", a.Revision, "digest", a.Digest, "size", *a.Size)
+	log := ctrl.LoggerFrom(ctx)
+	log.Info("stored artifact", "revision", a.Revision, "digest", a.Digest, "size", *a.Size)
 	*s.Status.Artifact = a
+	if s.Status.URL != nil {
+		if err := s.keeper.Storage.Point(s.owner(), a, s.Status.Pointer); err != nil {
+			log.Error(err, "status.url leads to an older artifact, or nowhere")
+		}
+		s.setURL()
+	}
 	s.UpToDate()
 	conditions.Delete(s.Object, sourcev1.BuildFailedCondition)
+}
+
+// setURL makes status.url name the host that the storage is served at.
+func (s *Source) setURL() {
+	if s.Status.URL != nil {
+		*s.Status.URL = s.New("", s.Status.Pointer).URL
+	}
 }
 
 // UpToDate takes back that the remote cannot be observed, or has something

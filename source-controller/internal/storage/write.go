@@ -81,24 +81,36 @@ func (s *Storage) store(ctx context.Context, o Object, a *meta.Artifact, fill fu
 }
 
 // Point makes name, in the directory of the object, stand for a stored artifact
-// from now on, and returns its URL. It is no artifact of its own: Collect and
-// Verify do not know it.
-func (s *Storage) Point(o Object, a *meta.Artifact, name string) (url string, err error) {
+// from now on. It is no artifact of its own: Collect and Verify do not know it.
+func (s *Storage) Point(o Object, a *meta.Artifact, name string) error {
 	pointer := meta.Artifact{Path: path.Join(o.dir(), name)}
 	target, ok := owned(o, a)
 	link, legal := owned(o, &pointer)
 	if !ok || !legal {
-		return "", fmt.Errorf("point %q to artifact: %q is not a path of %s %s/%s", name, a.Path, o.Kind, o.Namespace, o.Name)
+		return fmt.Errorf("point %q to artifact: %q is not a path of %s %s/%s", name, a.Path, o.Kind, o.Namespace, o.Name)
 	}
 	temp := path.Join(o.dir(), tempPrefix+rand.Text())
 	if err := s.root.Symlink(path.Base(target), temp); err != nil {
-		return "", fmt.Errorf("point %s to its artifact: %w", link, stable(err))
+		return fmt.Errorf("point %s to its artifact: %w", link, stable(err))
 	}
 	if err := s.root.Rename(temp, link); err != nil {
-		return "", fmt.Errorf("point %s to its artifact: %w", link, errors.Join(stable(err), s.root.Remove(temp)))
+		return fmt.Errorf("point %s to its artifact: %w", link, errors.Join(stable(err), s.root.Remove(temp)))
 	}
-	s.SetURL(&pointer)
-	return pointer.URL, nil
+	return nil
+}
+
+// Scratch returns a file of the storage without a name: it is gone when it is
+// closed, or its process is killed.
+func (s *Storage) Scratch() (*os.File, error) {
+	name := tempPrefix + rand.Text()
+	file, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary file: %w", stable(err))
+	}
+	if err := s.root.Remove(name); err != nil {
+		return nil, fmt.Errorf("make a temporary file: %w", errors.Join(stable(err), file.Close()))
+	}
+	return file, nil
 }
 
 // followed returns the artifact that a pointer stands for, or name itself if it

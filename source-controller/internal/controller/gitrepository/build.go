@@ -7,21 +7,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"path"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 
 	"github.com/weir-gitops/weir/pkg/git"
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
-	"github.com/weir-gitops/weir/source-controller/internal/ignore"
-	"github.com/weir-gitops/weir/source-controller/internal/storage"
 )
 
 const (
-	// maxIgnoreFile is how many bytes one .sourceignore may have.
-	maxIgnoreFile = 1 << 20
 	// maxSubject is how many characters of a commit's subject are kept.
 	maxSubject = 200
 
@@ -80,14 +73,10 @@ func (c *Controller) store(ctx context.Context, s *scope) error {
 
 // archive writes the files of a commit.
 func (c *Controller) archive(ctx context.Context, s *scope, stored *fluxmeta.Artifact, commit *git.Commit) error {
-	ignored, err := s.ignored(ctx, commit)
-	if err != nil {
-		return err
+	tree := func(ctx context.Context, visit func(artifact.Entry) error) error {
+		return commit.Walk(ctx, func(e git.Entry) error { return visitEntry(e, visit) })
 	}
-	err = s.Archive(ctx, stored, func(a *storage.Archive) error {
-		return commit.Walk(ctx, func(e git.Entry) error { return add(a, e, ignored) })
-	})
-	if err != nil {
+	if err := s.ArchiveTree(ctx, stored, tree, s.obj.Spec.Ignore); err != nil {
 		return err
 	}
 	s.author, s.subject = commit.Author.String(), commit.Subject()
@@ -95,51 +84,15 @@ func (c *Controller) archive(ctx context.Context, s *scope, stored *fluxmeta.Art
 	return nil
 }
 
-// add puts one path into the archive. Symlinks stay out: what they point to
-// would be looked up where the archive is unpacked. A submodule that is not
+// visitEntry passes on what goes into an archive. A submodule that is not
 // fetched is an empty directory, as in a checkout.
-func add(a *storage.Archive, e git.Entry, ignored func(string, bool) bool) error {
-	isDir := e.Kind == git.Dir || e.Kind == git.Submodule
-	if e.Kind == git.Symlink || ignored(e.Path, isDir) {
+func visitEntry(e git.Entry, visit func(artifact.Entry) error) error {
+	if e.Kind == git.Symlink {
 		return nil
 	}
-	if isDir {
-		return a.Dir(e.Path)
-	}
-	size, content, err := e.Open()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = content.Close() }()
-	return a.File(e.Path, e.Kind == git.Executable, size, content)
-}
-
-// ignored reads the ignore files of a commit and returns what tells which of
-// its paths stay out of the artifact.
-func (s *scope) ignored(ctx context.Context, commit *git.Commit) (func(string, bool) bool, error) {
-	var patterns ignore.Patterns
-	err := commit.Walk(ctx, func(e git.Entry) error {
-		if path.Base(e.Path) != ignore.File || e.Kind != git.File && e.Kind != git.Executable {
-			return nil
-		}
-		size, content, err := e.Open()
-		if err != nil {
-			return err
-		}
-		defer func() { _ = content.Close() }()
-		if size > maxIgnoreFile {
-			return fmt.Errorf("%s has %d bytes; the limit is %d", e.Path, size, maxIgnoreFile)
-		}
-		patterns.AddFile(e.Path, io.LimitReader(content, maxIgnoreFile))
-		return nil
+	return visit(artifact.Entry{
+		Path: e.Path, Dir: e.Kind == git.Dir || e.Kind == git.Submodule, Executable: e.Kind == git.Executable, Open: e.Open,
 	})
-	if err != nil {
-		return nil, err
-	}
-	if s.obj.Spec.Ignore != nil {
-		patterns.Spec(*s.obj.Spec.Ignore)
-	}
-	return patterns.Matcher(), nil
 }
 
 // shorten cuts text to a number of characters and marks that it did.
