@@ -104,7 +104,7 @@ func (v *verdicts) follow(ctx context.Context, requests dynamic.ResourceInterfac
 		},
 	}
 	reflector := cache.NewReflectorWithOptions(watch.Persistent(source), &unstructured.Unstructured{}, v, cache.ReflectorOptions{
-		Name: "gpu-requests", TypeDescription: "gpu-requests", Logger: &log,
+		Name: "gpu-requests", TypeDescription: "gpu-requests", Logger: &log, Backoff: watch.Backoff(),
 	})
 	go reflector.RunWithContext(ctx)
 }

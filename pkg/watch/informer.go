@@ -98,6 +98,7 @@ func follow(ctx context.Context, name string, objects dynamic.ResourceInterface,
 		Name:            name,
 		TypeDescription: name,
 		Logger:          &log,
+		Backoff:         Backoff(),
 	})
 	reflector.RunWithContext(ctx)
 }

@@ -41,9 +41,17 @@ func Persistent(source cache.ListerWatcher) cache.ListerWatcher {
 	}
 }
 
+// Backoff is how long to wait before a watch that failed is begun again: 0.2
+// to 5 seconds, and up to half as much on top. A reflector that is given it
+// comes back as soon after a watch was cut or had expired as Persistent does
+// when a request fails; on its own it would wait for up to a minute.
+func Backoff() *wait.Backoff {
+	return &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 10, Cap: 5 * time.Second, Jitter: 0.5}
+}
+
 // persist repeats a request until the API server is there to answer it.
 func persist(ctx context.Context, request func() error) error {
-	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 10, Cap: 5 * time.Second, Jitter: 0.5}
+	backoff := Backoff()
 	for {
 		err := request()
 		if err == nil || !away(err) {

@@ -94,7 +94,7 @@ func (w *Watcher) Start(ctx context.Context) error {
 		w.mu.Lock()
 		w.relist = cancel
 		w.mu.Unlock()
-		reflector := cache.NewReflectorWithOptions(watch.Persistent(w.source()), &item{}, store{w.Store}, cache.ReflectorOptions{Name: "gpu pods"})
+		reflector := cache.NewReflectorWithOptions(watch.Persistent(w.source()), &item{}, store{w.Store}, cache.ReflectorOptions{Name: "gpu pods", Backoff: watch.Backoff()})
 		reflector.RunWithContext(round)
 		cancel()
 	}
