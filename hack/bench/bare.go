@@ -46,7 +46,7 @@ func newBare(r *rig, w workload) (*bare, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the tenant's client: %w", err)
 	}
-	return &bare{status: r.client, tenant: tenant, documents: w.documents, atOnce: max(1, workers/len(w.kustomizations))}, nil
+	return &bare{status: r.client, tenant: tenant, documents: w.documents, atOnce: max(1, workers/len(w.subjects))}, nil
 }
 
 func (b *bare) reconcile(ctx context.Context, name string) error {

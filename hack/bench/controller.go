@@ -26,8 +26,15 @@ import (
 // limit.
 const memoryLimit = "1073741824"
 
-// controller is a running kustomize-controller.
+// The controllers that are measured as processes.
+const (
+	kustomizeController = "kustomize-controller"
+	helmController      = "helm-controller"
+)
+
+// controller is a controller that runs.
 type controller struct {
+	name                string
 	program, kubeconfig string
 	flags               []string
 
@@ -37,20 +44,20 @@ type controller struct {
 	log     *bytes.Buffer
 }
 
-// startController builds kustomize-controller and runs it as it ships, with
-// the token of its own service account, but with as many workers as Flux's
-// benchmark gives it.
-func startController(ctx context.Context, r *rig, flags ...string) (*controller, error) {
+// startController builds a controller and runs it as it ships, with the token
+// of its own service account, but with as many workers as Flux's benchmark
+// gives it.
+func startController(ctx context.Context, r *rig, name string, flags ...string) (*controller, error) {
 	dir, err := os.MkdirTemp("", "weir-bench-")
 	if err != nil {
 		return nil, err
 	}
-	c := &controller{dir: dir, log: &bytes.Buffer{}, flags: flags}
-	program := filepath.Join(dir, "kustomize-controller")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./kustomize-controller").CombinedOutput(); err != nil { //#nosec G204 -- our own program
-		return nil, errors.Join(fmt.Errorf("build kustomize-controller: %w: %s", err, out), os.RemoveAll(dir))
+	c := &controller{name: name, dir: dir, log: &bytes.Buffer{}, flags: flags}
+	program := filepath.Join(dir, name)
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil { //#nosec G204 -- our own program
+		return nil, errors.Join(fmt.Errorf("build %s: %w: %s", name, err, out), os.RemoveAll(dir))
 	}
-	kubeconfig, err := r.cluster.ServiceAccountKubeconfig(ctx, "weir-system", "kustomize-controller")
+	kubeconfig, err := r.cluster.ServiceAccountKubeconfig(ctx, "weir-system", name)
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +72,15 @@ func startController(ctx context.Context, r *rig, flags ...string) (*controller,
 // start runs the program and returns when its workers have started.
 func (c *controller) start(ctx context.Context) error {
 	args := append([]string{"--concurrent=20", "--metrics-addr=" + c.metrics, "--health-addr=0",
-		"--runtime-namespace=weir-system", "--allow-local-sources", "--artifact-path=" + c.dir, "--interval-jitter-percentage=0"}, c.flags...)
+		"--runtime-namespace=weir-system", "--allow-local-sources", "--interval-jitter-percentage=0"}, c.flags...)
+	if c.name == kustomizeController {
+		args = append(args, "--artifact-path="+c.dir)
+	}
 	c.cmd = exec.CommandContext(ctx, c.program, args...) //#nosec G204 -- our own program
 	c.cmd.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "GOMEMLIMIT="+memoryLimit)
 	c.cmd.Stderr = c.log
 	if err := c.cmd.Start(); err != nil {
-		return fmt.Errorf("start kustomize-controller: %w", err)
+		return fmt.Errorf("start %s: %w", c.name, err)
 	}
 	return c.awaitUp(ctx)
 }
@@ -102,7 +112,7 @@ func (c *controller) awaitUp(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("kustomize-controller did not start: %s", c.log.String())
+			return fmt.Errorf("%s did not start: %s", c.name, c.log.String())
 		case <-tick.C:
 		}
 	}

@@ -9,10 +9,7 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 )
 
 // measureKustomizations measures kustomize-controller: from nothing to ready
@@ -26,7 +23,7 @@ func measureKustomizations(ctx context.Context, out results) error {
 		if err := measureReady(ctx, r, c, shared(100), "ks_100", out); err != nil {
 			return err
 		}
-		return measureUnchanged(ctx, r, c, 100, out)
+		return measureUnchanged(ctx, r, c, out)
 	})
 	if err != nil {
 		return err
@@ -89,21 +86,26 @@ func measureBare(ctx context.Context, w workload, key string, out results) error
 	return nil
 }
 
-// onController measures a controller on a fresh cluster.
+// onController measures kustomize-controller on a fresh cluster.
 func onController(ctx context.Context, measure func(*rig, *controller) error, flags ...string) error {
+	return on(ctx, kustomizeController, measure, flags...)
+}
+
+// on measures a controller on a fresh cluster.
+func on(ctx context.Context, name string, measure func(*rig, *controller) error, flags ...string) error {
 	r, err := newRig(ctx)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	c, err := startController(ctx, r, flags...)
+	c, err := startController(ctx, r, name, flags...)
 	if err != nil {
 		return err
 	}
 	return measure(r, c)
 }
 
-// measureReady measures from the first create to the last Kustomization ready,
+// measureReady measures from the first create to the last subject ready,
 // and what the controller needed for it.
 func measureReady(ctx context.Context, r *rig, c *controller, w workload, key string, out results) error {
 	took, err := r.untilReady(ctx, w, func(context.Context, string) error { return nil })
@@ -135,8 +137,8 @@ func (out results) ratio(key, bare string) {
 }
 
 // measureUnchanged measures the cost of an interval that finds nothing new.
-func measureUnchanged(ctx context.Context, r *rig, c *controller, n int, out results) error {
-	requests, cpu, err := costOfInterval(ctx, r, c, n)
+func measureUnchanged(ctx context.Context, r *rig, c *controller, out results) error {
+	requests, cpu, err := costOfInterval(ctx, r, c, shared(100))
 	if err != nil {
 		return err
 	}
@@ -152,16 +154,17 @@ const scrape = 500 * time.Millisecond
 // interval is short enough to see several in a measurement.
 const interval = 5 * time.Second
 
-// costOfInterval shortens the interval of n unchanged Kustomizations and
+// costOfInterval shortens the interval of unchanged subjects and
 // returns the requests and the milliseconds of CPU of one reconcile.
-func costOfInterval(ctx context.Context, r *rig, c *controller, n int) (requests, cpu float64, err error) {
-	for i := range n {
-		k := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: appName(i)}}
-		patch := client.RawPatch("application/merge-patch+json", []byte(fmt.Sprintf(`{"spec": {"interval": %q}}`, interval)))
-		if err := r.client.Patch(ctx, k, patch); err != nil {
-			return 0, 0, fmt.Errorf("shorten the interval of %s: %w", k.Name, err)
+func costOfInterval(ctx context.Context, r *rig, c *controller, w workload) (requests, cpu float64, err error) {
+	for _, s := range w.subjects {
+		obj, _ := s.DeepCopyObject().(client.Object)
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec": {"interval": %q}}`, interval))
+		if err := r.client.Patch(ctx, obj, patch); err != nil {
+			return 0, 0, fmt.Errorf("shorten the interval of %s: %w", obj.GetName(), err)
 		}
 	}
+	n := len(w.subjects)
 	if err := c.awaitReconciles(ctx, 2*n); err != nil { // the new spec itself is written
 		return 0, 0, err
 	}
@@ -190,20 +193,25 @@ func (c *controller) spent() (requests, cpu float64, err error) {
 // its leadership excepted.
 func (c *controller) requests() (float64, error) { return c.sum("rest_client_requests_total", nil) }
 
+// reconcilers are the names of the controllers in their metrics, by program.
+var reconcilers = map[string]string{kustomizeController: "kustomization", helmController: "helmrelease"}
+
 // awaitReconciles waits for that many more reconciles.
 func (c *controller) awaitReconciles(ctx context.Context, more int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	const metric = "controller_runtime_reconcile_total"
-	kustomizations := func(labels map[string]string) bool { return strings.EqualFold(labels["controller"], "kustomization") }
-	start, err := c.sum(metric, kustomizations)
+	subjects := func(labels map[string]string) bool {
+		return strings.EqualFold(labels["controller"], reconcilers[c.name])
+	}
+	start, err := c.sum(metric, subjects)
 	if err != nil {
 		return err
 	}
 	tick := time.NewTicker(scrape)
 	defer tick.Stop()
 	for {
-		now, err := c.sum(metric, kustomizations)
+		now, err := c.sum(metric, subjects)
 		if err != nil {
 			return err
 		}

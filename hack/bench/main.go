@@ -46,6 +46,7 @@ var parts = []part{
 	{"recount", measureRecount},
 	{"storm", measureStorm},
 	{"image", measureImages},
+	{"hr", measureReleases},
 }
 
 func main() {

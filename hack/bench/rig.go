@@ -14,11 +14,13 @@ import (
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"golang.org/x/sync/errgroup"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
@@ -50,7 +52,7 @@ func newRig(ctx context.Context) (_ *rig, err error) {
 		return nil, err
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme, helmv2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -70,7 +72,7 @@ func (r *rig) Close() {
 	}
 }
 
-// untilReady publishes the sources of a workload, creates its Kustomizations
+// untilReady publishes the sources of a workload, creates its subjects
 // with 20 workers, and returns the time from the first create to the last one
 // that a watch sees ready.
 func (r *rig) untilReady(ctx context.Context, w workload, each func(ctx context.Context, name string) error) (time.Duration, error) {
@@ -80,52 +82,60 @@ func (r *rig) untilReady(ctx context.Context, w workload, each func(ctx context.
 		return 0, err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(workers + 1)
 	start := time.Now()
 	var took time.Duration
 	group.Go(func() error {
-		err := r.awaitReady(groupCtx, len(w.kustomizations))
+		err := r.awaitReady(groupCtx, w)
 		took = time.Since(start)
 		return err
 	})
-	for _, k := range w.kustomizations {
-		group.Go(func() error {
-			if err := r.client.Create(groupCtx, k.DeepCopy()); err != nil {
-				return fmt.Errorf("create %s: %w", k.Name, err)
-			}
-			return each(groupCtx, k.Name)
-		})
-	}
+	group.Go(func() error { return r.createAll(groupCtx, w, each) })
 	err := group.Wait()
 	return took, err
 }
 
-// awaitReady watches until n Kustomizations are ready. The API server ends a
-// watch that falls behind; then the list says what was missed.
-func (r *rig) awaitReady(ctx context.Context, n int) error {
-	ready := map[string]struct{}{}
-	note := func(k *kustomizev1.Kustomization) {
-		if conditions.IsReady(k) && k.Status.ObservedGeneration == k.Generation {
-			ready[k.Name] = struct{}{}
+// createAll creates the subjects of a workload with 20 workers, and does with
+// each what it is told to.
+func (r *rig) createAll(ctx context.Context, w workload, each func(ctx context.Context, name string) error) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for _, s := range w.subjects {
+		group.Go(func() error {
+			obj, _ := s.DeepCopyObject().(client.Object)
+			if err := r.client.Create(groupCtx, obj); err != nil {
+				return fmt.Errorf("create %s: %w", obj.GetName(), err)
+			}
+			return each(groupCtx, obj.GetName())
+		})
+	}
+	return group.Wait()
+}
+
+// awaitReady watches until all subjects of a workload are ready. The API server
+// ends a watch that falls behind; then the list says what was missed.
+func (r *rig) awaitReady(ctx context.Context, w workload) error {
+	ready, n := map[string]struct{}{}, len(w.subjects)
+	note := func(obj runtime.Object) error {
+		if s, ok := obj.(subject); ok && conditions.IsReady(s) && conditions.Get(s, fluxmeta.ReadyCondition).ObservedGeneration == s.GetGeneration() {
+			ready[s.GetName()] = struct{}{}
 		}
+		return nil
 	}
 	for len(ready) < n {
-		var list kustomizev1.KustomizationList
-		if err := r.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		list, _ := w.list.DeepCopyObject().(client.ObjectList)
+		if err := r.client.List(ctx, list, client.InNamespace(namespace)); err != nil {
 			return fmt.Errorf("%d of %d are ready: %w", len(ready), n, err)
 		}
-		for i := range list.Items {
-			note(&list.Items[i])
+		if err := apimeta.EachListItem(list, note); err != nil {
+			return err
 		}
-		since := &client.ListOptions{Namespace: namespace, Raw: &metav1.ListOptions{ResourceVersion: list.ResourceVersion}}
-		events, err := r.client.Watch(ctx, &kustomizev1.KustomizationList{}, since)
+		since := &client.ListOptions{Namespace: namespace, Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}}
+		events, err := r.client.Watch(ctx, list, since)
 		if err != nil {
-			return fmt.Errorf("watch Kustomizations: %w", err)
+			return fmt.Errorf("watch: %w", err)
 		}
 		for event := range events.ResultChan() {
-			if k, ok := event.Object.(*kustomizev1.Kustomization); ok {
-				note(k)
-			}
+			_ = note(event.Object) // it never fails
 			if len(ready) == n {
 				break
 			}

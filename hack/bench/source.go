@@ -21,6 +21,8 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // store serves artifacts in the place of source-controller.
@@ -55,10 +57,6 @@ func (s *store) publish(ctx context.Context, c client.Client, name, file, conten
 	if err != nil {
 		return fmt.Errorf("pack the artifact of %s: %w", name, err)
 	}
-	path := "/" + name + ".tar.gz"
-	s.mu.Lock()
-	s.bodies[path] = body
-	s.mu.Unlock()
 	source := &sourcev1.GitRepository{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       sourcev1.GitRepositorySpec{URL: "https://git.example/" + name, Interval: metav1.Duration{Duration: time.Hour}},
@@ -66,15 +64,51 @@ func (s *store) publish(ctx context.Context, c client.Client, name, file, conten
 	if err := c.Create(ctx, source); err != nil {
 		return fmt.Errorf("create source %s: %w", name, err)
 	}
-	sum := sha256.Sum256(body)
-	digest := hex.EncodeToString(sum[:])
-	source.Status.Artifact = &fluxmeta.Artifact{
-		URL: s.server.URL + path, Path: path[1:], Revision: "main@sha1:" + digest[:40], Digest: "sha256:" + digest, LastUpdateTime: metav1.Now(),
-	}
+	source.Status.Artifact = s.serve("/"+name+".tar.gz", body, func(digest string) string { return "main@sha1:" + digest[:40] })
 	if err := c.Status().Update(ctx, source); err != nil {
 		return fmt.Errorf("publish the artifact of %s: %w", name, err)
 	}
 	return nil
+}
+
+// publishChart makes a HelmChart whose artifact is a chart.
+func (s *store) publishChart(ctx context.Context, c client.Client, chart testkit.HelmChart) error {
+	body, err := chart.Archive()
+	if err != nil {
+		return fmt.Errorf("pack chart %s: %w", chart.Name, err)
+	}
+	source := &sourcev1.HelmChart{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: chart.Name},
+		Spec: sourcev1.HelmChartSpec{
+			Chart: chart.Name, Version: chart.Version, Interval: metav1.Duration{Duration: time.Hour},
+			SourceRef: sourcev1.LocalHelmChartSourceReference{Kind: sourcev1.HelmRepositoryKind, Name: "charts"},
+		},
+	}
+	if err := c.Create(ctx, source); err != nil {
+		return fmt.Errorf("create chart %s: %w", chart.Name, err)
+	}
+	source.Status.ObservedGeneration = source.Generation
+	source.Status.Artifact = s.serve("/"+chart.FileName(), body, func(string) string { return chart.Version })
+	source.Status.Conditions = []metav1.Condition{{
+		Type: fluxmeta.ReadyCondition, Status: metav1.ConditionTrue, Reason: sourcev1.ChartPullSucceededReason,
+		LastTransitionTime: metav1.Now(), ObservedGeneration: source.Generation,
+	}}
+	if err := c.Status().Update(ctx, source); err != nil {
+		return fmt.Errorf("publish chart %s: %w", chart.Name, err)
+	}
+	return nil
+}
+
+// serve offers body at path.
+func (s *store) serve(path string, body []byte, revision func(digest string) string) *fluxmeta.Artifact {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bodies[path] = body
+	sum := sha256.Sum256(body)
+	digest := hex.EncodeToString(sum[:])
+	return &fluxmeta.Artifact{
+		URL: s.server.URL + path, Path: path[1:], Revision: revision(digest), Digest: "sha256:" + digest, LastUpdateTime: metav1.Now(),
+	}
 }
 
 // pack makes a tar.gz of one file.

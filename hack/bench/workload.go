@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -153,25 +154,34 @@ func prepare(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// workload is Kustomizations, the sources that they apply, and what a bare
-// client has to apply in their place.
+// subject is an object that a controller makes ready.
+type subject interface {
+	client.Object
+	conditions.Getter
+}
+
+// workload is subjects, the sources that they apply, and what a bare client has
+// to apply in their place.
 type workload struct {
-	kustomizations []*kustomizev1.Kustomization
-	publish        func(ctx context.Context, c client.Client, s *store) error
-	// documents of one Kustomization.
+	subjects []subject
+	// list is empty, and of the subjects' kind.
+	list    client.ObjectList
+	publish func(ctx context.Context, c client.Client, s *store) error
+	// documents of one subject.
 	documents func(name string) []document
 }
 
 // shared is n apps that come from one artifact.
 func shared(n int) workload {
 	w := workload{
+		list: &kustomizev1.KustomizationList{},
 		publish: func(ctx context.Context, c client.Client, s *store) error {
 			return s.publish(ctx, c, sharedSource, "app/app.yaml", manifest)
 		},
 		documents: documentsOf,
 	}
 	for i := range n {
-		w.kustomizations = append(w.kustomizations, kustomizationOf(appName(i), sharedSource))
+		w.subjects = append(w.subjects, kustomizationOf(appName(i), sharedSource))
 	}
 	return w
 }
@@ -180,11 +190,11 @@ func shared(n int) workload {
 func distinct(n int) workload {
 	w := shared(0)
 	for i := range n {
-		w.kustomizations = append(w.kustomizations, kustomizationOf(appName(i), appName(i)))
+		w.subjects = append(w.subjects, kustomizationOf(appName(i), appName(i)))
 	}
 	w.publish = func(ctx context.Context, c client.Client, s *store) error {
-		for _, k := range w.kustomizations {
-			if err := s.publish(ctx, c, k.Name, "app/app.yaml", "# "+k.Name+"\n"+manifest); err != nil {
+		for _, k := range w.subjects {
+			if err := s.publish(ctx, c, k.GetName(), "app/app.yaml", "# "+k.GetName()+"\n"+manifest); err != nil {
 				return err
 			}
 		}
@@ -202,7 +212,8 @@ func large(n int) workload {
 		apps[i] = strings.ReplaceAll(manifest, "${app}", appName(i))
 	}
 	return workload{
-		kustomizations: []*kustomizev1.Kustomization{k},
+		subjects: []subject{k},
+		list:     &kustomizev1.KustomizationList{},
 		publish: func(ctx context.Context, c client.Client, s *store) error {
 			return s.publish(ctx, c, "large", "app/apps.yaml", strings.Join(apps, "---\n"))
 		},
