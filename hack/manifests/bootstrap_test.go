@@ -208,6 +208,11 @@ func rights() map[string]answer {
 		"source: watch its kind":             {right{sc, "watch", source, "gitrepositories", "", "", ""}, true},
 		"source: write status":               {right{sc, "patch", source, "gitrepositories", "status", theirs, ""}, true},
 		"source: never delete":               {right{sc, "delete", source, "gitrepositories", "", theirs, ""}, false},
+		"source: watch OCIRepositories":      {right{sc, "watch", source, "ocirepositories", "", "", ""}, true},
+		"source: patch their status":         {right{sc, "patch", source, "ocirepositories", "status", theirs, ""}, true},
+		"source: see their CRD":              {right{sc, "get", crds, "customresourcedefinitions", "", "", "ocirepositories." + source}, true},
+		"source: read a named account":       {right{sc, "get", "", "serviceaccounts", "", theirs, "data"}, true},
+		"source: never list accounts":        {right{sc, "list", "", "serviceaccounts", "", theirs, ""}, false},
 		"source: read a named secret":        {right{sc, "get", "", "secrets", "", theirs, "token"}, true},
 		"source: never list secrets":         {right{sc, "list", "", "secrets", "", theirs, ""}, false},
 		"source: tell what happened":         {right{sc, "create", "", "events", "", theirs, ""}, true},
@@ -238,6 +243,8 @@ func rights() map[string]answer {
 		"editor: see kustomizations":         {right{"editor", "list", kustomize, "kustomizations", "", theirs, ""}, true},
 		"editor: make no kustomization":      {right{"editor", "create", kustomize, "kustomizations", "", theirs, ""}, false},
 		"admin: make no kustomization":       {right{"admin", "create", kustomize, "kustomizations", "", theirs, ""}, false},
+		"viewer: see OCI sources":            {right{"viewer", "list", source, "ocirepositories", "", theirs, ""}, true},
 		"admin: make no source":              {right{"admin", "create", source, "gitrepositories", "", theirs, ""}, false},
+		"admin: make no OCI source":          {right{"admin", "create", source, "ocirepositories", "", theirs, ""}, false},
 	}
 }

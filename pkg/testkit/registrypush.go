@@ -55,6 +55,9 @@ type RegistryArtifact struct {
 	// Layers are the contents of layers of LayerType.
 	Layers    []string
 	LayerType string
+	// LayerTypes are the media types of the first layers, if they are not all
+	// of LayerType.
+	LayerTypes []string
 	// LayerAnnotations go with every layer.
 	LayerAnnotations map[string]string
 	// Annotations are those of the manifest.
@@ -159,8 +162,12 @@ func (r *Registry) PushArtifact(repo, tag string, artifact RegistryArtifact) (Re
 	if body.Config, err = r.PushBlob(repo, configType, []byte(config)); err != nil {
 		return RegistryDescriptor{}, err
 	}
-	for _, layer := range artifact.Layers {
-		desc, err := r.PushBlob(repo, artifact.LayerType, []byte(layer))
+	for i, layer := range artifact.Layers {
+		mediaType := artifact.LayerType
+		if i < len(artifact.LayerTypes) {
+			mediaType = artifact.LayerTypes[i]
+		}
+		desc, err := r.PushBlob(repo, mediaType, []byte(layer))
 		if err != nil {
 			return RegistryDescriptor{}, err
 		}

@@ -41,6 +41,9 @@ type Options struct {
 	SSHKexAlgos       []string
 	SSHHostKeyAlgos   []string
 	AllowLocalSources bool
+	// DefaultServiceAccount is the one whose image pull secrets are used for
+	// OCIRepositories that name neither a Secret nor a service account.
+	DefaultServiceAccount string
 	// Pod is the name of the pod that this process runs in, and empty
 	// elsewhere.
 	Pod, PodNamespace string
@@ -73,6 +76,11 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.SSHKexAlgos, "ssh-kex-algos", nil, "The key exchange algorithms to offer in SSH, instead of Go's defaults.")
 	fs.StringSliceVar(&o.SSHHostKeyAlgos, "ssh-hostkey-algos", nil, "The host key algorithms to accept in SSH, instead of those that known_hosts implies.")
 	fs.BoolVar(&o.AllowLocalSources, "allow-local-sources", false, "Allow sources at loopback addresses and at the API server's.")
+	fs.StringVar(&o.DefaultServiceAccount, "default-service-account", "", "The service account, in the namespace of each object, whose image pull secrets are used for OCIRepositories that name neither a Secret nor a service account.")
+	o.Moot(fs, map[string]string{
+		"token-cache-max-size":     "identities of clouds are not built yet",
+		"token-cache-max-duration": "identities of clouds are not built yet",
+	})
 	// Nothing in this version waits for another object. Flux's manifests set the flag.
 	fs.Duration("requeue-dependency", 30*time.Second, "Accepted for compatibility; GitRepositories do not depend on other objects.")
 	o.Pod, o.PodNamespace = os.Getenv("POD_NAME"), env("POD_NAMESPACE", o.Namespace)

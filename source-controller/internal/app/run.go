@@ -19,6 +19,7 @@ import (
 
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 	"github.com/weir-gitops/weir/source-controller/internal/leader"
@@ -44,7 +45,7 @@ func Run(ctx context.Context, o *Options) error {
 	a, err := app.New(app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),
-		Owned:      []client.Object{&sourcev1.GitRepository{}},
+		Owned:      []client.Object{&sourcev1.GitRepository{}, &sourcev1.OCIRepository{}},
 		Finalizers: []string{sourcev1.SourceFinalizer},
 		Log:        o.Logger,
 	}, &o.Options)
@@ -60,8 +61,11 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	p := &parts{app: a, options: o, artifacts: artifacts}
 	p.dialer = dial.New(dial.Policy{AllowLocal: o.AllowLocalSources, APIServer: dial.APIServer(ctx, apiServers(a)...)})
+	p.registry = oci.NewClient(oci.Options{Dialer: p.dialer, UserAgent: "weir-source-controller"})
+	defer p.registry.Close()
 	for _, setup := range []func(*parts) error{
 		setupGitRepository,
+		setupOCIRepository,
 	} {
 		if err := setup(p); err != nil {
 			return err
@@ -76,6 +80,7 @@ type parts struct {
 	options   *Options
 	artifacts *storage.Storage
 	dialer    *dial.Dialer
+	registry  *oci.Client
 }
 
 // keeper keeps the artifacts of one kind.
