@@ -5,6 +5,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
@@ -43,7 +44,9 @@ type Subject struct {
 	// Suspended reports spec.suspend. A suspended object is left as it is.
 	Suspended func() bool
 	// Delete undoes what was done for the object, and returns nil when the
-	// finalizer may go.
+	// finalizer may go. While it returns an Error of KindProgressing or
+	// KindWaiting, the object is looked at again at that time, and nobody is
+	// told of a failure.
 	Delete func(ctx context.Context, patcher *Patcher) error
 	// Run does the work. Requested is true if somebody asked for it by
 	// annotation since the last time.
@@ -67,7 +70,7 @@ func (h Head) Reconcile(ctx context.Context, req ctrl.Request, s Subject) (resul
 	}()
 
 	if !obj.GetDeletionTimestamp().IsZero() {
-		return ctrl.Result{}, h.finalize(ctx, s, patcher)
+		return h.finalize(ctx, s, patcher)
 	}
 	if h.Leaving != nil && h.Leaving() {
 		return ctrl.Result{}, nil
@@ -88,17 +91,20 @@ func (h Head) Reconcile(ctx context.Context, req ctrl.Request, s Subject) (resul
 	return s.Run(ctx, patcher, requested)
 }
 
-func (h Head) finalize(ctx context.Context, s Subject, patcher *Patcher) error {
+func (h Head) finalize(ctx context.Context, s Subject, patcher *Patcher) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(s.Object, h.Finalizer) {
-		return nil
+		return ctrl.Result{}, nil
 	}
 	if err := s.Delete(ctx, patcher); err != nil {
-		return err
+		if e, ok := errors.AsType[*Error](err); ok && (e.Kind == KindProgressing || e.Kind == KindWaiting) {
+			return ctrl.Result{RequeueAfter: e.After}, nil
+		}
+		return ctrl.Result{}, err
 	}
 	controllerutil.RemoveFinalizer(s.Object, h.Finalizer)
 	if err := patcher.Metadata(ctx); err != nil {
-		return err
+		return ctrl.Result{}, err
 	}
 	h.Store.Forget(s.Object.GetUID())
-	return nil
+	return ctrl.Result{}, nil
 }

@@ -107,6 +107,10 @@ func TestHead(t *testing.T) {
 	if err := l.reconcile(); !errors.Is(err, l.fail) || !l.deleted || l.ran || len(l.object().Finalizers) != 1 {
 		t.Errorf("a deletion that fails: %v, %+v", err, l)
 	}
+	l.fail = Progress(time.Second, "Progressing", errors.New("not gone yet"))
+	if err := l.reconcile(); err != nil || !l.deleted || len(l.object().Finalizers) != 1 {
+		t.Errorf("while it is being deleted: %v, %+v", err, l)
+	}
 	l.fail = nil
 	if err := l.reconcile(); err != nil || !l.deleted {
 		t.Errorf("deleted: %v, %+v", err, l)

@@ -14,11 +14,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/cluster"
-	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -67,10 +65,7 @@ func (c *Controller) connect(ctx context.Context, s *scope) error {
 // as the default account, or else as the controller.
 func (c *Controller) impersonate(s *scope) (err error) {
 	account := cmp.Or(s.obj.Spec.ServiceAccountName, c.Options.DefaultServiceAccount)
-	if account != "" && s.target.Acts() {
-		return fmt.Errorf("spec.kubeConfig: the kubeconfig impersonates somebody, and so does the service account %q; remove one of the two", account)
-	}
-	if s.client, err = s.target.Tenants.For(s.obj.Namespace, account); err != nil {
+	if s.client, err = s.target.Client(s.obj.Namespace, account); err != nil {
 		return err
 	}
 	s.local = s.client
@@ -118,13 +113,8 @@ func (c *Controller) settle(s *scope) {
 // instead of what went wrong on account of it.
 func reaching(phase func(context.Context, *scope) error) func(context.Context, *scope) error {
 	return func(ctx context.Context, s *scope) error {
-		bound, done := s.target.Bound(ctx)
-		defer done()
-		err := phase(bound, s)
-		if err == nil {
-			return nil
-		}
-		if away := s.target.Verdict(ctx); away != nil {
+		err, away := s.target.Reaching(ctx, func(ctx context.Context) error { return phase(ctx, s) })
+		if away != nil {
 			return reconcile.Fail(kustomizev1.ReconciliationFailedReason, away)
 		}
 		return err
@@ -170,22 +160,4 @@ func (c *Controller) unreachable(s *scope, err error) bool {
 		return false
 	}
 	return true
-}
-
-// accountGone reports whether a service account is known not to exist on the
-// target cluster.
-func (c *Controller) accountGone(ctx context.Context, s *scope, name string) (bool, error) {
-	if !s.target.Remote() {
-		err := c.Live.Get(ctx, client.ObjectKey{Namespace: s.obj.Namespace, Name: name}, &corev1.ServiceAccount{})
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
-	}
-	reader, err := s.target.Tenants.For("", "")
-	if err != nil {
-		return false, err
-	}
-	_, err = reader.Get(ctx, inventory.Ref{Namespace: s.obj.Namespace, Name: name, Kind: "ServiceAccount"}, "v1")
-	if apierrors.IsForbidden(err) {
-		return false, nil // then the deletion itself has to show
-	}
-	return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 }

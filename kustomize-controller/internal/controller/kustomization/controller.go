@@ -28,6 +28,7 @@ import (
 	"github.com/weir-gitops/weir/kustomize-controller/internal/decrypt"
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/cluster"
+	"github.com/weir-gitops/weir/pkg/depend"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -65,11 +66,10 @@ type Controller struct {
 	// changed since they last read it.
 	changed map[types.NamespacedName]struct{}
 
-	// inCycle are the Kustomizations that are stalled because they depend on
-	// themselves.
-	inCycle map[types.NamespacedName]struct{}
+	// rings are the Kustomizations that depend on themselves.
+	rings depend.Rings
 
-	watches watches
+	watches *reconcile.Kinds
 	// wake brings a Kustomization back after the given time.
 	wake func(types.NamespacedName, time.Duration)
 }

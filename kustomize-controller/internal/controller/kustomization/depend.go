@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +17,7 @@ import (
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/cel"
+	"github.com/weir-gitops/weir/pkg/depend"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -124,19 +124,12 @@ func unready(s *scope, dep *kustomizev1.Kustomization) string {
 	}
 	switch {
 	case dep.Status.ObservedGeneration != dep.Generation, !conditions.IsTrue(dep, kustomizev1.ReadyCondition):
-		return unreadyText(dep)
+		return depend.Unready(dep)
 	case dep.Spec.SourceRef.Kind == s.obj.Spec.SourceRef.Kind && dep.Spec.SourceRef.Name == s.obj.Spec.SourceRef.Name &&
 		dep.GetSourceNamespace() == s.obj.GetSourceNamespace() && dep.Status.LastAppliedRevision != s.artifact.Revision:
 		return fmt.Sprintf(": it has not applied revision %s yet", s.artifact.Revision)
 	}
 	return ""
-}
-
-func unreadyText(dep *kustomizev1.Kustomization) string {
-	if reason := conditions.GetReason(dep, kustomizev1.ReadyCondition); reason != "" {
-		return ": " + reason
-	}
-	return ": it has not been reconciled yet"
 }
 
 // expressions are the compiled expressions of the dependencies of one
@@ -152,25 +145,13 @@ func (s *scope) compileDependencies() error {
 		return nil
 	}
 	compiled := &expressions{generation: s.obj.Generation}
-	compile := func(field, expr string) (*cel.Program, error) {
-		if expr == "" {
-			return nil, nil
-		}
-		return cel.Compile(field, expr, "self", "dep")
+	var err error
+	spec, objects := s.obj.Spec.DependsOn, objectDependencies(s.obj)
+	if compiled.kustomizations, err = depend.Compile("spec.dependsOn", len(spec), func(i int) string { return spec[i].ReadyExpr }); err != nil {
+		return err
 	}
-	for i, d := range s.obj.Spec.DependsOn {
-		program, err := compile(fmt.Sprintf("spec.dependsOn[%d].readyExpr", i), d.ReadyExpr)
-		if err != nil {
-			return err
-		}
-		compiled.kustomizations = append(compiled.kustomizations, program)
-	}
-	for i, d := range objectDependencies(s.obj) {
-		program, err := compile(fmt.Sprintf("spec.weir.dependsOn[%d].readyExpr", i), d.ReadyExpr)
-		if err != nil {
-			return err
-		}
-		compiled.objects = append(compiled.objects, program)
+	if compiled.objects, err = depend.Compile("spec.weir.dependsOn", len(objects), func(i int) string { return objects[i].ReadyExpr }); err != nil {
+		return err
 	}
 	s.memory.expressions = compiled
 	return nil
@@ -186,14 +167,7 @@ func (s *scope) evaluate(ctx context.Context, expr *cel.Program, dep map[string]
 		}
 		s.self = self
 	}
-	ready, err := expr.Eval(ctx, map[string]any{"self": s.self, "dep": dep})
-	switch {
-	case err != nil:
-		return fmt.Errorf(": %w", err)
-	case !ready:
-		return errors.New(" according to readyExpr eval")
-	}
-	return nil
+	return depend.Evaluate(ctx, expr, s.self, dep)
 }
 
 // content is what expressions see of a Kustomization.
@@ -206,9 +180,6 @@ func content(obj *kustomizev1.Kustomization) (map[string]any, error) {
 	return fields, nil
 }
 
-// maxWaiting is how many dependencies a message spells out.
-const maxWaiting = 5
-
 // notReady waits for what may include Kustomizations, or stalls where waiting cannot end: in a cycle.
 func (c *Controller) notReady(ctx context.Context, s *scope, waiting []error) error {
 	if cycle := c.findCycle(ctx, s.obj); len(cycle) > 0 {
@@ -218,20 +189,9 @@ func (c *Controller) notReady(ctx context.Context, s *scope, waiting []error) er
 }
 
 func (c *Controller) wait(waiting []error) error {
-	texts := make([]string, len(waiting))
-	for i, err := range waiting {
-		texts[i] = err.Error()
-	}
-	if rest := len(texts) - maxWaiting; rest > 0 {
-		texts = append(texts[:maxWaiting], fmt.Sprintf("and %d more", rest))
-	}
-	return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.DependencyNotReadyReason, errors.New(strings.Join(texts, "; ")))
+	return reconcile.Wait(c.Options.RequeueDependency, kustomizev1.DependencyNotReadyReason, depend.NotReady(waiting))
 }
 
 func dependencyKey(obj *kustomizev1.Kustomization, d dependency) types.NamespacedName {
-	namespace := d.Namespace
-	if namespace == "" {
-		namespace = obj.Namespace
-	}
-	return types.NamespacedName{Namespace: namespace, Name: d.Name}
+	return depend.KeyOf(obj.Namespace, d)
 }

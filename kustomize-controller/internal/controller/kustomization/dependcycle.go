@@ -6,8 +6,6 @@ package kustomization
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,20 +27,16 @@ func stalledInCycle(cycle []types.NamespacedName) error {
 // may be the one that breaks the cycle.
 func (c *Controller) findCycle(ctx context.Context, obj *kustomizev1.Kustomization) []types.NamespacedName {
 	start := client.ObjectKeyFromObject(obj)
-	c.stallInCycle(start)
-	all := c.graph(ctx)
-	all[start] = obj
-	cycle := depend.Cycle(start, func(key types.NamespacedName) []types.NamespacedName {
-		if next := all[key]; next != nil {
-			return kustomizationsOf(next)
+	return c.rings.Find(start, func() func(types.NamespacedName) []types.NamespacedName {
+		all := c.graph(ctx)
+		all[start] = obj
+		return func(key types.NamespacedName) []types.NamespacedName {
+			if next := all[key]; next != nil {
+				return kustomizationsOf(next)
+			}
+			return nil
 		}
-		return nil
-	})
-	if cycle == nil {
-		c.leaveCycle(start)
-	}
-	c.wakeOthers(cycle)
-	return cycle
+	}, func(name types.NamespacedName) { c.wake(name, 0) })
 }
 
 // graph returns all Kustomizations that the cache holds, to be read only. One
@@ -58,17 +52,6 @@ func (c *Controller) graph(ctx context.Context) map[types.NamespacedName]*kustom
 		all[client.ObjectKeyFromObject(&list.Items[i])] = &list.Items[i]
 	}
 	return all
-}
-
-// wakeOthers has the other members of a cycle find it as well, those that do
-// not know of it yet.
-func (c *Controller) wakeOthers(cycle []types.NamespacedName) {
-	known := c.stalledInCycles()
-	for _, name := range cycle {
-		if !slices.Contains(known, name) {
-			c.wake(name, 0)
-		}
-	}
 }
 
 // kustomizationsOf lists the Kustomizations that one depends on, in either
@@ -89,26 +72,4 @@ func kustomizationsOf(obj *kustomizev1.Kustomization) []types.NamespacedName {
 func isKustomization(d kustomizev1.ObjectDependency) bool {
 	gvk := schema.FromAPIVersionAndKind(d.APIVersion, d.Kind)
 	return gvk.Group == kustomizev1.GroupVersion.Group && gvk.Kind == kustomizev1.KustomizationKind
-}
-
-func (c *Controller) stallInCycle(name types.NamespacedName) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inCycle == nil {
-		c.inCycle = map[types.NamespacedName]struct{}{}
-	}
-	c.inCycle[name] = struct{}{}
-}
-
-func (c *Controller) leaveCycle(name types.NamespacedName) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.inCycle, name)
-}
-
-// stalledInCycles are the Kustomizations that wait for a cycle to be broken.
-func (c *Controller) stalledInCycles() []types.NamespacedName {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.inCycle))
 }

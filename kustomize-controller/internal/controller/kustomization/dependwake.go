@@ -49,7 +49,7 @@ func (c *Controller) wakeBy(ctx context.Context, q queue, index string, obj clie
 }
 
 func (c *Controller) wakeCycles(q queue) {
-	for _, name := range c.stalledInCycles() {
+	for _, name := range c.rings.Members() {
 		q.Add(reconcile.Request{NamespacedName: name})
 	}
 }
@@ -91,5 +91,5 @@ func keysOfDependencies(obj client.Object, which func(dependency) bool) []string
 // forgetDependencies ends what waits on behalf of a Kustomization.
 func (c *Controller) forgetDependencies(name types.NamespacedName) {
 	c.Lookout.Await(name)
-	c.leaveCycle(name)
+	c.rings.Leave(name)
 }

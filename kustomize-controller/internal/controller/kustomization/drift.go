@@ -6,9 +6,6 @@ package kustomization
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
@@ -68,9 +65,9 @@ func (c *Controller) showDrift(ctx context.Context, s *scope) error {
 		s.markDrifted(true)
 		return nil
 	}
-	changes := objectChanges(found)
+	changes := apply.ObjectChanges(found)
 	s.weirStatus().Drift = &changes
-	message := describeDrift(found)
+	message := apply.DescribeDrift(found)
 	news := !s.showsDrift() || conditions.GetMessage(s.obj, kustomizev1.DriftedCondition) != message
 	conditions.MarkTrue(s.obj, kustomizev1.DriftedCondition, kustomizev1.DriftDetectedReason, "%s", message)
 	if news {
@@ -103,40 +100,6 @@ func (s *scope) holds() bool {
 	last := s.obj.Status.History.Latest()
 	return driftMode(s.obj) != meta.DriftEnabled && s.memory.applied == (attempt{}) && s.heldBefore() &&
 		!s.memory.asked(s) && last != nil && last.Digest == s.memory.run.digest
-}
-
-// Bounds of the summary of drift in a condition.
-const (
-	maxDrifted      = 5
-	maxDriftedPaths = 5
-)
-
-// describeDrift names the first objects that have drifted, and of each the
-// first fields.
-func describeDrift(found []apply.Difference) string {
-	sorted := slices.SortedFunc(slices.Values(found), func(a, b apply.Difference) int { return strings.Compare(a.Ref.ID(), b.Ref.ID()) })
-	var texts []string
-	for _, d := range sorted[:min(len(sorted), maxDrifted)] {
-		texts = append(texts, describeDifference(d))
-	}
-	if rest := len(sorted) - maxDrifted; rest > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more", rest))
-	}
-	return strings.Join(texts, "; ")
-}
-
-func describeDifference(d apply.Difference) string {
-	switch {
-	case d.Action == apply.Created:
-		return d.Ref.String() + " is gone"
-	case len(d.Paths) == 0:
-		return d.Ref.String() + " differs"
-	}
-	paths := d.Paths[:min(len(d.Paths), maxDriftedPaths):min(len(d.Paths), maxDriftedPaths)]
-	if rest := len(d.Paths) + d.Omitted - len(paths); rest > 0 {
-		paths = append(paths, fmt.Sprintf("and %d more", rest))
-	}
-	return d.Ref.String() + " differs: " + strings.Join(paths, ", ")
 }
 
 // lookAtDrift shows what a held apply has found; after any other there is no

@@ -70,19 +70,7 @@ func (c *Controller) pruned(s *scope, deleted []inventory.Ref) {
 // API server knows, and that it was put back.
 func (c *Controller) corrected(s *scope) {
 	for _, correction := range s.drift.Corrected {
-		what := "was gone; created again"
-		if !correction.Created {
-			what = "was changed; put back"
-		}
-		var details []string
-		for _, contender := range correction.Contenders {
-			details = append(details, contender.String())
-		}
-		message := fmt.Sprintf("%s %s", correction.Ref, what)
-		if len(details) > 0 {
-			message += ": " + abridgeWith(details, ", ")
-		}
-		c.event(s, corev1.EventTypeNormal, kustomizev1.DriftCorrectedReason, message)
+		c.event(s, corev1.EventTypeNormal, kustomizev1.DriftCorrectedReason, correction.String())
 	}
 }
 
@@ -106,13 +94,11 @@ func (c *Controller) failed(s *scope, reason, message string) {
 	c.event(s, corev1.EventTypeWarning, reason, message)
 }
 
-func abridge(lines []string) string { return abridgeWith(lines, "\n") }
-
-func abridgeWith(lines []string, separator string) string {
+func abridge(lines []string) string {
 	if rest := len(lines) - maxListed; rest > 0 {
 		lines = append(lines[:maxListed:maxListed], fmt.Sprintf("and %d more", rest))
 	}
-	return strings.Join(lines, separator)
+	return strings.Join(lines, "\n")
 }
 
 // left tells that objects stay behind on a cluster that the spec no longer

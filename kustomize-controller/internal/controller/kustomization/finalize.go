@@ -9,15 +9,13 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/inventory"
+	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
 // CRDName is the name of the definition of Kustomizations.
@@ -69,23 +67,7 @@ func (c *Controller) uninstalling(ctx context.Context) (bool, error) {
 	if c.leaving() {
 		return true, nil
 	}
-	crd := &apiextensionsv1.CustomResourceDefinition{}
-	err := c.Live.Get(ctx, client.ObjectKey{Name: CRDName}, crd)
-	if apierrors.IsNotFound(err) || err == nil && !crd.DeletionTimestamp.IsZero() {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("nothing is pruned before it is known whether Weir is being uninstalled: %w", err)
-	}
-	if c.Options.Namespace == "" {
-		return false, nil
-	}
-	namespace := &corev1.Namespace{}
-	err = c.Live.Get(ctx, client.ObjectKey{Name: c.Options.Namespace}, namespace)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return false, fmt.Errorf("nothing is pruned before it is known whether Weir is being uninstalled: %w", err)
-	}
-	return apierrors.IsNotFound(err) || !namespace.DeletionTimestamp.IsZero(), nil
+	return reconcile.Uninstalling(ctx, c.Live, CRDName, c.Options.Namespace)
 }
 
 // deleteApplied carries out spec.deletionPolicy.
@@ -141,7 +123,7 @@ func (c *Controller) tenantGone(ctx context.Context, s *scope) (bool, error) {
 	if name == "" {
 		return false, nil
 	}
-	gone, err := c.accountGone(ctx, s, name)
+	gone, err := s.target.AccountGone(ctx, c.Live, s.obj.Namespace, name)
 	if !gone {
 		return false, err
 	}

@@ -21,9 +21,6 @@ import (
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
-// maxGrowers is how many objects the message of a refusal names.
-const maxGrowers = 5
-
 // swapped is what an attempt has taken away to make room for the rest of it.
 type swapped struct {
 	revision string
@@ -85,7 +82,7 @@ func (s *scope) leaveGrowers(verdict gate.Verdict) apply.Leave {
 	for _, object := range s.change.Objects {
 		if object.Grows() {
 			leave[object.Key] = struct{}{}
-			s.swap = append(s.swap, nameOfKey(object.Key))
+			s.swap = append(s.swap, gate.NameOfKey(object.Key))
 		}
 	}
 	return leave
@@ -94,42 +91,12 @@ func (s *scope) leaveGrowers(verdict gate.Verdict) apply.Leave {
 // refuse says why a revision is not applied, and tells of it if that is another
 // reason than before. The verdict, if it changes, brings the Kustomization back.
 func (c *Controller) refuse(s *scope, reason, why string, after time.Duration) error {
-	message := refusal(s.artifact.Revision, why, s.change, len(s.after))
+	message := gate.Refusal(kustomizev1.KustomizationKind, s.artifact.Revision, why, s.change, len(s.after))
 	before := conditions.GetReason(s.obj, kustomizev1.ReadyCondition) + conditions.GetMessage(s.obj, kustomizev1.ReadyCondition)
 	if before != reason+message && s.swapIncomplete() == nil {
 		c.failed(s, reason, message)
 	}
 	return reconcile.Wait(after, reason, errors.New(message))
-}
-
-// refusal is the message of a revision that is not applied.
-func refusal(revision, why string, change gate.Change, objects int) string {
-	var growers []string
-	for _, object := range change.Objects {
-		if object.Grows() {
-			growers = append(growers, nameOfKey(object.Key))
-		}
-	}
-	slices.Sort(growers)
-	message := fmt.Sprintf("revision %s is not applied: %s; it adds to %s", revision, why, listed(growers))
-	if objects > len(growers) {
-		message += "; in a Kustomization of their own these would not hold up the rest"
-	}
-	return message
-}
-
-// listed names the first few, and how many more there are.
-func listed(names []string) string {
-	if rest := len(names) - maxGrowers; rest > 0 {
-		names = append(names[:maxGrowers:maxGrowers], fmt.Sprintf("and %d more", rest))
-	}
-	return strings.Join(names, ", ")
-}
-
-// nameOfKey is an object as messages name it: Kind/namespace/name.
-func nameOfKey(key string) string {
-	_, name, _ := strings.Cut(key, "/")
-	return name
 }
 
 // warn tells, once, of limits that are exceeded and do not hold.
@@ -143,13 +110,7 @@ func (c *Controller) warn(s *scope, verdict gate.Verdict) {
 
 // holdSwap waits, having taken away what makes room, until the room is there.
 func (s *scope) holdSwap(ctx context.Context) error {
-	var shrunk []string
-	for _, object := range s.change.Objects {
-		if object.Shrinks() {
-			shrunk = append(shrunk, nameOfKey(object.Key))
-		}
-	}
-	slices.Sort(shrunk)
+	shrunk := s.change.Shrinkers()
 	if len(shrunk) > 0 {
 		s.memory.swapped = swapped{s.artifact.Revision, shrunk}
 		if err := s.target.Gate.Removed(ctx, s.obj.UID, shrunk); err != nil {
@@ -157,7 +118,7 @@ func (s *scope) holdSwap(ctx context.Context) error {
 		}
 	}
 	slices.Sort(s.swap)
-	message := fmt.Sprintf("Waiting for GPUs: %s of revision %s will be applied when those that the revision gives up are free", listed(s.swap), s.artifact.Revision)
+	message := fmt.Sprintf("Waiting for GPUs: %s of revision %s will be applied when those that the revision gives up are free", gate.Listed(s.swap), s.artifact.Revision)
 	return reconcile.Hold(s.obj.GetRetryInterval(), kustomizev1.WaitingForGPUsReason, errors.New(message))
 }
 
@@ -188,7 +149,7 @@ func (s *scope) ungranted(ctx context.Context, err error) error {
 		return e
 	}
 	return &reconcile.Error{Kind: e.Kind, Reason: kustomizev1.SwapIncompleteReason, After: e.After,
-		Err: fmt.Errorf("%w; to make room for it, this revision has already reduced or removed %s", e.Err, listed(taken))}
+		Err: fmt.Errorf("%w; to make room for it, this revision has already reduced or removed %s", e.Err, gate.Listed(taken))}
 }
 
 // mayHaveAsked reports whether the status says that a request for devices was

@@ -14,6 +14,7 @@ import (
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/depend"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
@@ -71,7 +72,7 @@ func (c *Controller) plan(ctx context.Context, s *scope) error {
 			return reconcile.Fail(kustomizev1.PruneFailedReason, err)
 		}
 	}
-	plan := newPlan(s.artifact.Revision, differences, doomed)
+	plan := apply.NewPlan(s.artifact.Revision, differences, doomed)
 	if !equality.Semantic.DeepEqual(plan, planOf(s.obj)) {
 		s.weirStatus().Plan = plan
 		c.planned(s, plan)
@@ -85,37 +86,9 @@ func (s *scope) doomed(ctx context.Context, stale inventory.Inventory) ([]apply.
 	return s.engine.Doomed(ctx, stale, apply.PruneOptions{Client: s.client, Owner: s.owner()})
 }
 
-// newPlan sums up what would become of each object.
-func newPlan(revision string, differences []apply.Difference, doomed []apply.Doomed) *meta.Plan {
-	plan := &meta.Plan{Revision: revision, Deleted: int64(len(doomed))}
-	changes := make([]apply.Difference, 0, len(doomed))
-	for _, d := range differences {
-		switch d.Action {
-		case apply.Created:
-			plan.Created++
-		case apply.Configured, apply.Recreated:
-			plan.Changed++
-		default:
-			plan.Unchanged++
-			continue
-		}
-		changes = append(changes, d)
-	}
-	for _, d := range doomed {
-		changes = append(changes, apply.Difference{Ref: d.Ref, Action: apply.Deleted})
-	}
-	plan.ObjectChanges = objectChanges(changes)
-	return plan
-}
-
-func describePlan(p *meta.Plan) string {
-	return fmt.Sprintf("Plan for revision %s: %d to create, %d to change, %d to delete, %d unchanged; nothing was applied",
-		p.Revision, p.Created, p.Changed, p.Deleted, p.Unchanged)
-}
-
 // planned tells of a new plan.
 func (c *Controller) planned(s *scope, plan *meta.Plan) {
-	c.event(s, corev1.EventTypeNormal, kustomizev1.PlannedReason, describePlan(plan))
+	c.event(s, corev1.EventTypeNormal, kustomizev1.PlannedReason, apply.DescribePlan(plan))
 }
 
 // unplanned reports whether the status has no plan of what is to be planned,
@@ -141,7 +114,7 @@ func (s *scope) settlePlan(err error) {
 // success is what a Kustomization says of itself when all is well.
 func (s *scope) success() reconcile.Success {
 	if plan := planOf(s.obj); plan != nil {
-		return reconcile.Success{Reason: kustomizev1.PlannedReason, Message: describePlan(plan), After: s.next()}
+		return reconcile.Success{Reason: kustomizev1.PlannedReason, Message: apply.DescribePlan(plan), After: s.next()}
 	}
 	return reconcile.Success{
 		Reason:  kustomizev1.ReconciliationSucceededReason,
@@ -167,7 +140,7 @@ func plannedDependency(s *scope, dep *kustomizev1.Kustomization) (why string, pl
 	case !planOnly(s.obj):
 		return ": it is only planned (its spec.weir.mode is Plan), and nothing of it is applied", true
 	case dep.Status.ObservedGeneration != dep.Generation, !conditions.IsReady(dep), plan == nil:
-		return unreadyText(dep), true
+		return depend.Unready(dep), true
 	case dep.Spec.SourceRef.Kind == s.obj.Spec.SourceRef.Kind && sourceName(dep) == sourceName(s.obj) && plan.Revision != s.artifact.Revision:
 		return fmt.Sprintf(": it has not planned revision %s yet", s.artifact.Revision), true
 	}

@@ -9,40 +9,10 @@ import (
 	"time"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
-	"github.com/google/go-cmp/cmp"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
-	"github.com/weir-gitops/weir/pkg/apply"
-	"github.com/weir-gitops/weir/pkg/inventory"
 )
-
-func TestNewPlan(t *testing.T) {
-	ref := func(name string) inventory.Ref { return inventory.Ref{Namespace: "ns", Name: name, Kind: "ConfigMap"} }
-	got := newPlan("main@sha1:1", []apply.Difference{
-		{Ref: ref("same"), Action: apply.Unchanged},
-		{Ref: ref("left"), Action: apply.Skipped},
-		{Ref: ref("new"), Action: apply.Created},
-		{Ref: ref("other"), Action: apply.Configured, Paths: []string{"data.key"}, Omitted: 3},
-		{Ref: ref("anew"), Action: apply.Recreated},
-	}, []apply.Doomed{{Ref: ref("old")}})
-	want := &meta.Plan{
-		Revision: "main@sha1:1", Created: 1, Changed: 2, Deleted: 1, Unchanged: 2,
-		ObjectChanges: meta.ObjectChanges{Changes: []meta.ObjectChange{
-			{ID: "ns_old__ConfigMap", Action: "deleted"},
-			{ID: "ns_anew__ConfigMap", Action: "recreated"},
-			{ID: "ns_other__ConfigMap", Action: "configured", Paths: []string{"data.key"}, OmittedPaths: 3},
-			{ID: "ns_new__ConfigMap", Action: "created"},
-		}},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("plan (-want +got):\n%s", diff)
-	}
-	text := "Plan for revision main@sha1:1: 1 to create, 2 to change, 1 to delete, 2 unchanged; nothing was applied"
-	if described := describePlan(got); described != text {
-		t.Errorf("described as %q, want %q", described, text)
-	}
-}
 
 // toPlan makes a Kustomization one that is planned, with a plan of a revision
 // if it is not "".

@@ -83,7 +83,7 @@ func (c *Controller) SetupWithManager(ctx context.Context, mgr ctrl.Manager, wak
 	c.wake = waker.Wake
 	reread := c.reread
 	waker.reread.Store(&reread)
-	c.watches = watches{controller: built, cache: mgr.GetCache(), begun: map[string]struct{}{}}
+	c.watches = weirreconcile.NewKinds(built, mgr.GetCache())
 	return nil
 }
 

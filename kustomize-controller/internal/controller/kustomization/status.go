@@ -5,8 +5,6 @@ package kustomization
 
 import (
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -79,19 +77,10 @@ func (s *scope) retryAfter() time.Duration {
 // markDrifted shows what is left drifted on purpose, and who is to blame.
 func (s *scope) markDrifted(settled bool) {
 	if len(s.drift.Contested) > 0 {
-		texts := make([]string, len(s.drift.Contested))
-		for i, contested := range s.drift.Contested {
-			texts[i] = describeContested(contested)
-		}
-		slices.Sort(texts)
-		conditions.MarkTrue(s.obj, kustomizev1.DriftedCondition, kustomizev1.FieldContestedReason, "%s", strings.Join(texts, "; "))
+		conditions.MarkTrue(s.obj, kustomizev1.DriftedCondition, kustomizev1.FieldContestedReason, "%s", apply.DescribeContested(s.drift.Contested))
 		return
 	}
 	if settled {
 		conditions.Delete(s.obj, kustomizev1.DriftedCondition)
 	}
-}
-
-func describeContested(c apply.Contested) string {
-	return c.Ref.String() + " " + c.Path + " is also set by " + c.Manager + ", and put back at every interval; stop one of the two"
 }

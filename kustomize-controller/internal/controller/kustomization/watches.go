@@ -5,49 +5,19 @@ package kustomization
 
 import (
 	"context"
-	"fmt"
-	"sync"
 
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	weirreconcile "github.com/weir-gitops/weir/pkg/reconcile"
 )
-
-// watches are begun when a Kustomization first needs them: a kind of source
-// that this cluster does not have must not keep the controller from starting.
-type watches struct {
-	controller controller.Controller
-	cache      cache.Cache
-
-	mu    sync.Mutex
-	begun map[string]struct{}
-}
-
-// begin watches the kind of an example, once.
-func (w *watches) begin(name string, example client.Object, wake handler.EventHandler, predicates ...predicate.Predicate) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, done := w.begun[name]; done {
-		return nil
-	}
-	if err := w.controller.Watch(source.Kind(w.cache, example, wake, predicates...)); err != nil {
-		return fmt.Errorf("watch kind %s: %w", name, err)
-	}
-	w.begun[name] = struct{}{}
-	return nil
-}
 
 // newSource returns an empty object of a kind of source, or nil if there is no
 // such kind.
@@ -77,23 +47,7 @@ func (c *Controller) watchSources(kind string) error {
 	wake := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
 		return c.indexed(ctx, bySource, sourceKey(kind, client.ObjectKeyFromObject(obj)))
 	})
-	return c.watches.begin(kind, newSource(kind), wake, predicate.Or[client.Object](newArtifact, weirreconcile.Restored()))
-}
-
-// newArtifact passes sources whose artifact is another one than before.
-var newArtifact = predicate.Funcs{
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		before, after := artifactOf(e.ObjectOld), artifactOf(e.ObjectNew)
-		return after != nil && (before == nil || before.Revision != after.Revision || before.Digest != after.Digest)
-	},
-	DeleteFunc: func(event.DeleteEvent) bool { return false },
-}
-
-func artifactOf(obj client.Object) *fluxmeta.Artifact {
-	if from, ok := obj.(sourcev1.Source); ok {
-		return from.GetArtifact()
-	}
-	return nil
+	return c.watches.Begin(kind, newSource(kind), wake, predicate.Or(weirreconcile.NewArtifact(), weirreconcile.Restored()))
 }
 
 // watchConfigs has a change of a ConfigMap or Secret wake the Kustomizations
@@ -113,7 +67,7 @@ func (c *Controller) watchConfigs(_ context.Context, s *scope) error {
 			}
 			return requests
 		})
-		if err := c.watches.begin(kind, example, wake, newConfig); err != nil {
+		if err := c.watches.Begin(kind, example, wake, newConfig); err != nil {
 			return weirreconcile.Fail(kustomizev1.ReconciliationFailedReason, err)
 		}
 	}
