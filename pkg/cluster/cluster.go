@@ -15,9 +15,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/weir-gitops/weir/pkg/tenant"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/gate"
+	"github.com/weir-gitops/weir/pkg/tenant"
 )
 
 // Local is the name of the cluster that the controller runs in.

@@ -21,9 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/weir-gitops/weir/api/meta"
-	"github.com/weir-gitops/weir/pkg/tenant"
 	"github.com/weir-gitops/weir/pkg/apply"
 	"github.com/weir-gitops/weir/pkg/gate"
+	"github.com/weir-gitops/weir/pkg/tenant"
 )
 
 // maxRemote bounds the remote clusters of a process: each one costs
