@@ -25,5 +25,5 @@ func setupGitRepository(p *parts) error {
 		Dialer:     p.dialer,
 		Algorithms: git.Algorithms{KeyExchange: o.SSHKexAlgos, HostKey: o.SSHHostKeyAlgos},
 	}
-	return c.SetupWithManager(p.app.Manager, p.controllerOptions())
+	return c.SetupWithManager(p.app.Manager, p.patientOptions())
 }

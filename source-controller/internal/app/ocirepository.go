@@ -17,5 +17,5 @@ func setupOCIRepository(p *parts) error {
 		ServiceAccount: p.options.DefaultServiceAccount,
 		MaxSize:        p.options.ArtifactMaxSize,
 	}
-	return c.SetupWithManager(p.app.Manager, p.controllerOptions())
+	return c.SetupWithManager(p.app.Manager, p.patientOptions())
 }

@@ -94,12 +94,22 @@ func (p *parts) keeper(kind client.Object) artifact.Keeper {
 		Metrics: p.app.Metrics,
 		Leaving: p.app.Leaving(kind),
 		Jitter:  p.options.Jittered(),
+		Slots:   artifact.NewSlots(p.options.Concurrent),
 	}
 }
 
 // controllerOptions are those of every controller.
 func (p *parts) controllerOptions() controller.Options {
 	return controller.Options{RateLimiter: helper.GetRateLimiter(p.options.RateLimiter)}
+}
+
+// patientOptions are those of controllers whose objects take a slot to make an
+// artifact: --concurrent counts the slots, and many more may wait for remotes.
+func (p *parts) patientOptions() controller.Options {
+	const patience = 16
+	o := p.controllerOptions()
+	o.MaxConcurrentReconciles = patience * p.options.Concurrent
+	return o
 }
 
 // setupStorage opens the storage and serves it.

@@ -47,7 +47,17 @@ type Keeper struct {
 	Leaving func() bool
 	// Jitter spreads intervals.
 	Jitter func(time.Duration) time.Duration
+	// Slots bounds how many artifacts are made at a time; nil does not.
+	Slots Slots
 }
+
+// Slots are taken by those who make an artifact, so that more objects can wait
+// for their remotes than may use the processor and the disk: a remote that does
+// not answer holds up nobody else.
+type Slots chan struct{}
+
+// NewSlots returns as many slots as count says.
+func NewSlots(count int) Slots { return make(Slots, count) }
 
 // Subject is one object, empty until it was read, and where its fields are.
 type Subject struct {

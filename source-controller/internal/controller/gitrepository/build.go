@@ -48,11 +48,16 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 }
 
 func (c *Controller) store(ctx context.Context, s *scope) error {
+	release, err := s.Slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	stored := s.New(s.target.Revision, s.target.Hash+".tar.gz")
 	limited, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
 	var archiving error
-	err := c.Objects.Read(limited, s.remote, s.target, func(commit *git.Commit) error {
+	err = c.Objects.Read(limited, s.remote, s.target, func(commit *git.Commit) error {
 		archiving = c.archive(ctx, s, stored, commit)
 		return archiving
 	})

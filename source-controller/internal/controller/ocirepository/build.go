@@ -60,6 +60,11 @@ func outcome(a *fluxmeta.Artifact, url string) artifact.Outcome {
 
 // pull reads the manifest and stores what the selected layer holds.
 func (c *Controller) pull(ctx context.Context, s *scope) error {
+	release, err := s.Slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	limited, cancel := context.WithTimeout(ctx, s.obj.GetTimeout())
 	defer cancel()
 	manifest, err := c.manifest(limited, s)

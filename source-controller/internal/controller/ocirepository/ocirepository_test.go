@@ -4,6 +4,10 @@
 package ocirepository_test
 
 import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	consumer "github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/testkit"
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
@@ -58,6 +63,16 @@ func TestAnImageBecomesAnArtifact(t *testing.T) {
 		t.Errorf("%s is at status.url, want %s", etag, a.Digest)
 	}
 
+	// As the controllers that apply it read it.
+	cache, err := consumer.NewCache(t.TempDir(), 1<<20, consumer.NewFetcher(http.DefaultClient, 0, 1<<20))
+	s.Must(err)
+	tree, err := cache.Open(t.Context(), o.UID, a)
+	s.Must(err)
+	defer tree.Close()
+	if got, err := os.ReadFile(filepath.Join(tree.Dir(), "infra/a.yaml")); err != nil || string(got) != "a: 1" {
+		t.Errorf("unpacked %q, %v", got, err)
+	}
+
 	second := s.push("latest", map[string]string{"b.yaml": "b: 2"})
 	o = s.Request()
 	if !o.Status.Artifact.HasRevision("latest@"+second) || o.Status.Artifact.Metadata != nil {
@@ -94,19 +109,18 @@ func TestReferences(t *testing.T) {
 	s.create(func(o *sourcev1.OCIRepository) { o.Spec.Suspend = true })
 	s.Start()
 	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			s.Edit(func(o *sourcev1.OCIRepository) {
-				if tc.ref != nil && tc.ref.Digest != "" {
-					tc.ref.Digest = digest
-				}
-				o.Spec.Reference, o.Spec.LayerSelector, o.Spec.Suspend = tc.ref, tc.selector, false
-			})
-			if tc.revision == "" {
-				s.AwaitFailure("ReadOperationFailed", "no match found for semver: 3.x")
-				return
+		t.Log(name)
+		s.Edit(func(o *sourcev1.OCIRepository) {
+			if tc.ref != nil && tc.ref.Digest != "" {
+				tc.ref.Digest = digest
 			}
-			s.AwaitRevision(strings.ReplaceAll(tc.revision, "DIGEST", digest))
+			o.Spec.Reference, o.Spec.LayerSelector, o.Spec.Suspend = tc.ref, tc.selector, false
 		})
+		if tc.revision == "" {
+			s.AwaitFailure("ReadOperationFailed", "no match found for semver: 3.x")
+			continue
+		}
+		s.AwaitRevision(strings.ReplaceAll(tc.revision, "DIGEST", digest))
 	}
 }
 
@@ -125,7 +139,7 @@ func TestChart(t *testing.T) {
 	o := s.AwaitRevision("1.2.0_build.5@" + digest)
 	want, err := chart.Archive()
 	s.Must(err)
-	if got := s.Fetch(o.Status.Artifact); string(got) != string(want) {
+	if got := s.Fetch(o.Status.Artifact); !bytes.Equal(got, want) {
 		t.Error("the copy is not what was pushed")
 	}
 	if !strings.HasSuffix(o.Status.Artifact.Path, "/"+digest+".tar.gz") || *o.Status.Artifact.Size != int64(len(want)) {
@@ -164,17 +178,17 @@ func TestLayerSelector(t *testing.T) {
 		}
 	}
 	check("first")
-	select_ := func(mediaType string) {
+	choose := func(mediaType string) {
 		s.Edit(func(o *sourcev1.OCIRepository) {
 			o.Spec.LayerSelector = &sourcev1.OCILayerSelector{MediaType: mediaType}
 		})
 	}
-	select_("application/b")
+	choose("application/b")
 	o = s.Await("has the second layer", func(o *sourcev1.OCIRepository) bool {
 		return conditions.IsReady(o) && o.Status.ObservedLayerSelector != nil && o.Status.ObservedGeneration == o.Generation
 	})
 	check("second")
-	select_("application/c")
+	choose("application/c")
 	o = s.AwaitFailure("OCIArtifactLayerOperationFailed", "failed to find layer with media type 'application/c' in artifact")
 	check("second")
 }
@@ -313,6 +327,23 @@ func TestSuspendAndDelete(t *testing.T) {
 	if files := s.Files("*"); len(files) > 0 {
 		t.Errorf("left on disk: %v", files)
 	}
+}
+
+func TestRegistriesThatHangHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	s, hanging := newSuite(t), newSuite(t)
+	hanging.registry.Inject(func(*http.Request) testkit.RegistryFault { return testkit.RegistryFault{Hang: true} })
+	for _, name := range []string{"hangs-1", "hangs-2", "hangs-3", "hangs-4", "hangs-5"} {
+		s.create(func(o *sourcev1.OCIRepository) {
+			o.Name, o.Spec.Timeout = name, &metav1.Duration{Duration: 59 * time.Minute}
+			o.Spec.URL = "oci://" + hanging.registry.Host + "/" + repository
+		})
+	}
+	s.Start("--concurrent=1")
+	s.Eventually("all of them hang", func() bool { return hanging.registry.Widest() >= 5 })
+	digest := s.push("latest", map[string]string{"a": "1"})
+	s.create()
+	s.AwaitRevision("latest@" + digest)
 }
 
 func TestATakeoverFromFlux(t *testing.T) {

@@ -42,7 +42,7 @@ func unsupported(spec *sourcev1.OCIRepositorySpec) error {
 // parseURL reads oci://<registry>/<repository>.
 func parseURL(url string) (oci.Repository, error) {
 	name, found := strings.CutPrefix(url, sourcev1.OCIRepositoryPrefix)
-	if !found {
+	if !found || strings.Contains(name, "://") {
 		return oci.Repository{}, errors.New("URL must be in format 'oci://<domain>/<org>/<repo>'")
 	}
 	repo, tag, digest, err := oci.SplitReference(name)
