@@ -56,7 +56,7 @@ func (c *Client) send(ctx context.Context, d *Desired, data []byte, dryRun bool)
 		return nil, err
 	}
 	force := true
-	options := metav1.PatchOptions{FieldManager: c.Manager, Force: &force}
+	options := metav1.PatchOptions{FieldManager: c.Manager, Force: &force, FieldValidation: d.FieldValidation}
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}

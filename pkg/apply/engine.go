@@ -57,6 +57,8 @@ type Engine struct {
 	mu      sync.Mutex
 	sets    map[types.NamespacedName]*Set
 	targets map[inventory.Ref]map[types.NamespacedName]struct{}
+	// listeners are told of the changes of an owner, who is then not woken.
+	listeners map[types.NamespacedName]chan struct{}
 }
 
 // NewEngine returns an Engine whose watches end with ctx.
@@ -65,6 +67,8 @@ func NewEngine(ctx context.Context, config Config) *Engine {
 		config:  config,
 		sets:    map[types.NamespacedName]*Set{},
 		targets: map[inventory.Ref]map[types.NamespacedName]struct{}{},
+
+		listeners: map[types.NamespacedName]chan struct{}{},
 	}
 	config.Watch.Leave, config.Watch.Merge = config.Keys.leave(), config.Keys.merge()
 	config.Watch.Rules = e.rules
@@ -148,8 +152,9 @@ func (e *Engine) changed(change watch.Change) {
 	e.mu.Lock()
 	set := e.sets[record.Owner]
 	watchers := slices.Collect(maps.Keys(e.targets[ref]))
+	heard := set != nil && e.signal(record.Owner)
 	e.mu.Unlock()
-	if set != nil {
+	if set != nil && !heard {
 		if after, matters := set.concerns(ref, change, e.scaled(ref)); matters {
 			e.config.Wake(set.owner, after)
 		}

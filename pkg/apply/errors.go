@@ -23,6 +23,9 @@ type ObjectError struct {
 	Doing string
 	// Origin is where the object comes from, or "".
 	Origin string
+	// Advice is the way out if a change is immutable. Empty: the force
+	// annotation.
+	Advice string
 	Err    error
 }
 
@@ -71,6 +74,8 @@ func (e *ObjectError) hint() string {
 		return "; install its CustomResourceDefinition first, or declare it in the same set"
 	case strings.Contains(e.Err.Error(), "field not declared in schema"):
 		return "; its metadata.managedFields are of another version of the kind: reset them to [{}] with a JSON patch"
+	case e.Advice != "" && immutable(e.Err):
+		return "; " + e.Advice
 	case strings.Contains(e.Err.Error(), "immutable"):
 		return "; to have it deleted and created anew, set its force annotation to enabled"
 	}
@@ -104,3 +109,9 @@ type joined struct {
 
 func (j *joined) Error() string   { return j.text }
 func (j *joined) Unwrap() []error { return j.errs }
+
+// Join makes one error of those that are not nil: the first five in the order
+// given, then how many more there are. It returns nil if there are none.
+func Join(errs []error) error {
+	return joinErrors(slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil }))
+}

@@ -63,6 +63,9 @@ type Desired struct {
 	// Origin is where the object comes from, such as a file with a line, for
 	// errors about it. It is empty if that is not known; Prepare leaves it so.
 	Origin string
+	// FieldValidation is what the API server does about fields that it does
+	// not know: Ignore, Warn or Strict. Empty: Warn, as it does by itself.
+	FieldValidation string
 
 	// suspends is set if the object has a field that Kueue would set.
 	suspends bool

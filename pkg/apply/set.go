@@ -56,6 +56,9 @@ type member struct {
 	// a live object that has another one.
 	since     time.Time
 	inspected *inspection
+	// accepted is a fingerprint that the live object has although the last
+	// apply returned another one: somebody changed it at once.
+	accepted *watch.Owned
 }
 
 // contest remembers the reverts of one member.
@@ -137,7 +140,7 @@ func (s *Set) put(d *Desired, owned watch.Owned, skipped bool) {
 		s.members[d.Ref] = m
 	}
 	m.desired, m.owned, m.skipped = kept, owned, skipped
-	m.since, m.inspected = time.Now(), nil
+	m.since, m.inspected, m.accepted = time.Now(), nil, nil
 }
 
 // begin has changes of the members kept until the reconciler has written.

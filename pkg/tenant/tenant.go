@@ -40,20 +40,13 @@ func NewClients(config *rest.Config, mapper meta.RESTMapper, manager string) *Cl
 // For returns the client of a service account, or of the config itself if name
 // is empty.
 func (c *Clients) For(namespace, name string) (*apply.Client, error) {
-	user := ""
-	if name != "" {
-		user = "system:serviceaccount:" + namespace + ":" + name
-	}
+	user := userOf(namespace, name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if client := c.byUser[user]; client != nil {
 		return client, nil
 	}
-	config := rest.CopyConfig(c.config)
-	if user != "" {
-		config.Impersonate = rest.ImpersonationConfig{UserName: user}
-	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamic.NewForConfig(c.Config(namespace, name))
 	if err != nil {
 		return nil, fmt.Errorf("make a client that acts as %q: %w", user, err)
 	}
@@ -62,4 +55,21 @@ func (c *Clients) For(namespace, name string) (*apply.Client, error) {
 	}
 	c.byUser[user] = &apply.Client{Dynamic: client, Mapper: c.mapper, Manager: c.manager}
 	return c.byUser[user], nil
+}
+
+// Config returns how to reach the cluster as a service account, or as For does
+// without one. It is the caller's.
+func (c *Clients) Config(namespace, name string) *rest.Config {
+	config := rest.CopyConfig(c.config)
+	if user := userOf(namespace, name); user != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	}
+	return config
+}
+
+func userOf(namespace, name string) string {
+	if name == "" {
+		return ""
+	}
+	return "system:serviceaccount:" + namespace + ":" + name
 }

@@ -1,0 +1,70 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kube
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"k8s.io/client-go/rest"
+)
+
+// statusKey is the key of a context under which a request finds where to leave
+// the status code of its response.
+type statusKey struct{}
+
+// noting returns a context whose request notes the status code of its response.
+func noting(ctx context.Context, code *int) context.Context {
+	return context.WithValue(ctx, statusKey{}, code)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// bind returns a copy of config whose requests end with ctx, and fail from then
+// on with its cause: the SDK gives its own no context.
+func bind(ctx context.Context, config *rest.Config) *rest.Config {
+	bound := rest.CopyConfig(config)
+	bound.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) { return send(ctx, req, next) })
+	})
+	return bound
+}
+
+func send(action context.Context, req *http.Request, next http.RoundTripper) (*http.Response, error) {
+	if action.Err() != nil {
+		return nil, context.Cause(action)
+	}
+	ctx, cancel := context.WithCancelCause(req.Context())
+	stop := context.AfterFunc(action, func() { cancel(context.Cause(action)) })
+	end := func() { stop(); cancel(nil) }
+	resp, err := next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		if action.Err() != nil {
+			err = context.Cause(action)
+		}
+		end()
+		return nil, err
+	}
+	if code, ok := req.Context().Value(statusKey{}).(*int); ok {
+		*code = resp.StatusCode
+	}
+	resp.Body = &body{ReadCloser: resp.Body, end: end}
+	return resp, nil
+}
+
+// body ends its request when it is closed.
+type body struct {
+	io.ReadCloser
+	end func()
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
+}
