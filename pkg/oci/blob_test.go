@@ -103,3 +103,22 @@ func TestOpen(t *testing.T) {
 		})
 	}
 }
+
+func TestDigestWithoutHead(t *testing.T) {
+	t.Parallel()
+	server := serve(t)
+	want, err := server.Push("m", "v1", testkit.RegistryImage{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Inject(func(req *http.Request) testkit.RegistryFault {
+		if req.Method == http.MethodHead {
+			return testkit.RegistryFault{Code: http.StatusMethodNotAllowed}
+		}
+		return testkit.RegistryFault{}
+	})
+	got, err := newClient(t).Digest(t.Context(), repository(t, server.Host+"/m"), Access{Insecure: true}, "v1")
+	if err != nil || got != want {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -83,12 +84,16 @@ func (c *Client) resolve(ctx context.Context, repo Repository, access Access, ta
 		return "", failf(ErrImage, "no registry can have such a tag")
 	}
 	resp, err := c.do(ctx, manifestRequest(http.MethodHead, repo, access, tag))
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnsupported):
+		// A registry, or a proxy before it, that does not know HEAD.
+	case err != nil:
 		return "", err
-	}
-	_ = resp.Body.Close()
-	if digest := resp.Header.Get("Docker-Content-Digest"); ValidDigest(digest) {
-		return digest, nil
+	default:
+		_ = resp.Body.Close()
+		if digest := resp.Header.Get("Docker-Content-Digest"); ValidDigest(digest) {
+			return digest, nil
+		}
 	}
 	content, err := c.fetch(ctx, repo, access, tag)
 	if err != nil {

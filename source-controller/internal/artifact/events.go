@@ -47,7 +47,7 @@ func (s *Source) succeeded() {
 	}
 	metadata := map[string]string{eventRevisionKey: artifact.Revision, eventDigestKey: artifact.Digest}
 	maps.Copy(metadata, s.outcome.Metadata)
-	s.keeper.Events.AnnotatedEventf(s.Object, nil, metadata, corev1.EventTypeNormal, reason, actionReconcile, "%s", s.outcome.Event)
+	s.keeper.Events.AnnotatedEventf(s.Object, nil, metadata, corev1.EventTypeNormal, reason, actionReconcile, "%s", redact.String(s.outcome.Event))
 }
 
 // failed tells why there is no artifact of the present state.
@@ -77,4 +77,12 @@ func (k *Keeper) collectFailed(ctx context.Context, obj runtime.Object, err erro
 // removed tells that the artifacts of a deleted object are gone.
 func (k *Keeper) removed(obj runtime.Object) {
 	k.Events.Eventf(obj, nil, eventv1.EventTypeTrace, sourcev1.GarbageCollectionSucceededReason, actionGarbage, deletedMessage)
+}
+
+// Shorten cuts text to a number of characters and marks that it did.
+func Shorten(text string, limit int) string {
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit]) + "..."
+	}
+	return text
 }

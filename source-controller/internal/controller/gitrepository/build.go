@@ -39,7 +39,7 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 	revision := s.Artifact().Revision
 	outcome := artifact.Outcome{
 		Message: "stored artifact for revision '" + revision + "'",
-		Event:   "stored artifact for commit '" + cmp.Or(shorten(s.subject, eventSubject), revision) + "'",
+		Event:   "stored artifact for commit '" + cmp.Or(artifact.Shorten(s.subject, eventSubject), revision) + "'",
 	}
 	if s.author != "" {
 		outcome.Metadata = map[string]string{eventAuthorKey: s.author}
@@ -85,7 +85,7 @@ func (c *Controller) archive(ctx context.Context, s *scope, stored *fluxmeta.Art
 		return err
 	}
 	s.author, s.subject = commit.Author.String(), commit.Subject()
-	stored.Metadata = map[string]string{authorKey: shorten(s.author, maxSubject), subjectKey: shorten(s.subject, maxSubject)}
+	stored.Metadata = map[string]string{authorKey: artifact.Shorten(s.author, maxSubject), subjectKey: artifact.Shorten(s.subject, maxSubject)}
 	return nil
 }
 
@@ -98,12 +98,4 @@ func visitEntry(e git.Entry, visit func(artifact.Entry) error) error {
 	return visit(artifact.Entry{
 		Path: e.Path, Dir: e.Kind == git.Dir || e.Kind == git.Submodule, Executable: e.Kind == git.Executable, Open: e.Open,
 	})
-}
-
-// shorten cuts text to a number of characters and marks that it did.
-func shorten(text string, limit int) string {
-	if runes := []rune(text); len(runes) > limit {
-		return string(runes[:limit]) + "..."
-	}
-	return text
 }

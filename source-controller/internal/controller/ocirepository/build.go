@@ -26,6 +26,9 @@ const (
 	// as Kubernetes permits for those of an object.
 	maxMetadata = 256 << 10
 
+	// maxAnnotation is how many characters of one an event shows.
+	maxAnnotation = 200
+
 	// Annotations of manifests that events tell of.
 	sourceAnnotation   = "org.opencontainers.image.source"
 	revisionAnnotation = "org.opencontainers.image.revision"
@@ -48,7 +51,8 @@ func outcome(a *fluxmeta.Artifact, url string) artifact.Outcome {
 		Message: "stored artifact for digest '" + a.Revision + "'",
 		Event:   fmt.Sprintf("stored artifact with revision '%s' from '%s'", a.Revision, url),
 	}
-	source, revision := a.Metadata[sourceAnnotation], a.Metadata[revisionAnnotation]
+	source := artifact.Shorten(a.Metadata[sourceAnnotation], maxAnnotation)
+	revision := artifact.Shorten(a.Metadata[revisionAnnotation], maxAnnotation)
 	if revision != "" {
 		o.Metadata = map[string]string{originRevisionKey: revision}
 	}

@@ -31,7 +31,7 @@ func TestAnImageBecomesAnArtifact(t *testing.T) {
 	content, err := testkit.HelmArchive(want)
 	s.Must(err)
 	annotations := map[string]string{
-		"org.opencontainers.image.source":   "https://git.example.com/app",
+		"org.opencontainers.image.source":   "https://bob:s3cret@git.example.com/app",
 		"org.opencontainers.image.revision": "main@sha1:d63b5e9",
 	}
 	first := s.pushArtifact("latest", testkit.RegistryArtifact{Layers: []string{string(content)}, Annotations: annotations})
