@@ -6,6 +6,9 @@ package storage
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
 )
@@ -148,4 +151,22 @@ func mark(document []byte, status release.Status, description string) ([]byte, e
 	}
 	all["info"] = encoded
 	return json.Marshal(all)
+}
+
+// KnownKeys returns the keys that an update may take away, sorted, by the path
+// of the object that has them: those that Helm's SDK knows. Whatever else is
+// stored there stays.
+func KnownKeys() map[string][]string {
+	keys := map[string][]string{}
+	var walk func(path string, s shape)
+	walk = func(path string, s shape) {
+		keys[path] = slices.Sorted(maps.Keys(s))
+		for key, inner := range s {
+			if inner != nil {
+				walk(strings.TrimPrefix(path+"."+key, "."), inner)
+			}
+		}
+	}
+	walk("", known())
+	return keys
 }

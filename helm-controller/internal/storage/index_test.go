@@ -1,0 +1,110 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// heard is a Secret in an event of the watch.
+func heard(key, uid, version string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "n", Name: key, UID: types.UID(uid), ResourceVersion: version, Labels: map[string]string{"name": "shop", "owner": "helm"},
+	}}
+}
+
+// answered is a Secret in the answer to a request.
+func answered(key, uid, version string) *entry {
+	return &entry{key: key, uid: types.UID(uid), version: version, labels: map[string]string{"name": "shop", "owner": "helm"}}
+}
+
+// Every step is what a watch and requests may bring, in some order; want is
+// what the index says in the end.
+func TestIndex(t *testing.T) {
+	t.Parallel()
+	list := func(items ...any) func(*index) {
+		return func(i *index) { i.Listing(); i.Asked(nil); _ = i.Replace(items, "1") }
+	}
+	tests := map[string]struct {
+		steps []func(*index)
+		want  string
+	}{
+		"before the first list": {steps: []func(*index){func(i *index) { i.has("n", answered("a", "1", "1")) }}, want: "unknown"},
+		"an empty list":         {steps: []func(*index){list()}, want: ""},
+		"a list": {
+			steps: []func(*index){list(heard("a", "1", "1"), heard("b", "2", "2"))}, want: "a=1/1 b=2/2",
+		},
+		"a list that is older than a write": {
+			steps: []func(*index){
+				(*index).Listing,
+				func(i *index) { i.has("n", answered("a", "1", "5")) },
+				func(i *index) { _ = i.Replace(nil, "4") },
+			}, want: "a=1/5",
+		},
+		"a list that is newer than a write": {
+			steps: []func(*index){func(i *index) { i.has("n", answered("a", "1", "5")) }, list()}, want: "",
+		},
+		"a list that was begun anew after a write": {
+			steps: []func(*index){
+				(*index).Listing,
+				func(i *index) { i.has("n", answered("a", "1", "5")) },
+				(*index).Listing,
+				func(i *index) { _ = i.Replace(nil, "6") },
+			}, want: "",
+		},
+		"the deletion of an older one of that name": {
+			steps: []func(*index){
+				list(heard("a", "1", "1")),
+				func(i *index) { i.gone("n", "a", "1"); i.has("n", answered("a", "2", "5")) },
+				func(i *index) { _ = i.Delete(heard("a", "1", "4")) },
+			}, want: "a=2/5",
+		},
+		"a deletion": {
+			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { _ = i.Delete(heard("a", "1", "4")) }}, want: "",
+		},
+		"one that was renamed": {
+			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) {
+				other := heard("a", "1", "2")
+				other.Labels["name"] = "other"
+				_ = i.Update(other)
+			}}, want: "",
+		},
+		"the API server is away": {
+			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")) }}, want: "unknown",
+		},
+		"it is back": {
+			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")); i.Asked(nil) }}, want: "a=1/1",
+		},
+		"a Secret that is not Helm's": {
+			steps: []func(*index){list(), func(i *index) { i.has("n", &entry{key: "a", labels: map[string]string{"name": "shop"}}) }}, want: "",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newIndex(nil)
+			for _, step := range test.steps {
+				step(i)
+			}
+			found, known := i.release("n", "shop")
+			var got []string
+			for _, key := range slices.Sorted(maps.Keys(found)) {
+				got = append(got, key+"="+string(found[key].uid)+"/"+found[key].version)
+			}
+			if !known {
+				got = []string{"unknown"}
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("got %v, want %s", got, test.want)
+			}
+		})
+	}
+}
