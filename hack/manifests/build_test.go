@@ -135,12 +135,7 @@ type layer struct {
 func layers(t *testing.T, environment string) []layer {
 	t.Helper()
 	objects := build(t, filepath.Join(exampleDir, "infra", environment, "weir"))
-	settings := map[string]string{}
-	for _, object := range objects {
-		if object.GetKind() == "ConfigMap" && object.GetName() == "cluster" {
-			settings, _, _ = unstructured.NestedStringMap(object.Object, "data")
-		}
-	}
+	facts := settings(objects)
 	var all []layer
 	for _, object := range objects {
 		if object.GetKind() != "Kustomization" {
@@ -151,7 +146,7 @@ func layers(t *testing.T, environment string) []layer {
 			t.Fatalf("%s: %v", identify(object), err)
 		}
 		l.objects = build(t, filepath.Join(exampleDir, l.Spec.Path))
-		if values := variables(t, &l.Kustomization, settings); values != nil {
+		if values := variables(t, &l.Kustomization, facts); values != nil {
 			l.objects = substitute(t, l.objects, values)
 		}
 		all = append(all, l)
@@ -174,6 +169,17 @@ func variables(t *testing.T, k *kustomizev1.Kustomization, settings map[string]s
 	}
 	maps.Copy(values, k.Spec.PostBuild.Substitute)
 	return values
+}
+
+// settings of an environment: its ConfigMap.
+func settings(objects []*unstructured.Unstructured) map[string]string {
+	for _, object := range objects {
+		if object.GetKind() == "ConfigMap" && object.GetName() == "cluster" {
+			data, _, _ := unstructured.NestedStringMap(object.Object, "data")
+			return data
+		}
+	}
+	return nil
 }
 
 // identify names an object for a person.

@@ -123,6 +123,7 @@ func restrictedNamespace(t *testing.T) string {
 func podOf(t *testing.T, object *unstructured.Unstructured, namespace string) *unstructured.Unstructured {
 	t.Helper()
 	where := map[string][]string{
+		"DaemonSet":   {"spec", "template", "spec"},
 		"Deployment":  {"spec", "template", "spec"},
 		"StatefulSet": {"spec", "template", "spec"},
 		"Job":         {"spec", "template", "spec"},
@@ -137,11 +138,27 @@ func podOf(t *testing.T, object *unstructured.Unstructured, namespace string) *u
 	}
 	// The account of the template is in another namespace and says nothing about the profile.
 	spec["serviceAccountName"] = "default"
+	addClaims(object, spec)
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Pod",
 		"metadata": map[string]any{"name": strings.ToLower(object.GetName()), "namespace": namespace},
 		"spec":     spec,
 	}}
+}
+
+// addClaims gives a pod the volumes that a StatefulSet claims for each of its
+// pods.
+func addClaims(object *unstructured.Unstructured, spec map[string]any) {
+	claims, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")
+	volumes, _, _ := unstructured.NestedSlice(spec, "volumes")
+	for _, claim := range claims {
+		template, _ := claim.(map[string]any)
+		name, _, _ := unstructured.NestedString(template, "metadata", "name")
+		volumes = append(volumes, map[string]any{"name": name, "persistentVolumeClaim": map[string]any{"claimName": name}})
+	}
+	if len(claims) > 0 {
+		spec["volumes"] = volumes
+	}
 }
 
 // TestExampleOrder checks what the example's README draws: who waits for whom,
