@@ -107,7 +107,7 @@ func (c *Cache) Open(ctx context.Context, source types.UID, a *meta.Artifact) (*
 // cacheKey is what an unpacked artifact is shared by: its digest, or for one
 // that does not stand for its content, the source as well.
 func cacheKey(source types.UID, digest string) string {
-	if shareable(digest) {
+	if Shareable(digest) {
 		return digest
 	}
 	return string(source) + "/" + digest

@@ -63,10 +63,10 @@ func splitDigest(digest string) (algorithm, sum string) {
 	return algorithm, sum
 }
 
-// shareable reports whether equal digests mean equal content, whoever made it.
+// Shareable reports whether equal digests mean equal content, whoever made it.
 // Two files with one SHA-1 can be made to order, so that of a tenant says
 // nothing about that of another.
-func shareable(digest string) bool {
+func Shareable(digest string) bool {
 	algorithm, _ := splitDigest(digest)
 	return algorithm != weakAlgorithm
 }
