@@ -25,10 +25,10 @@ type Observer interface {
 	Asked(err error)
 }
 
-// FollowMetadata lists and watches the metadata of the objects that a label
-// selector selects, until ctx ends or the API server refuses to show them: that
-// is the error. Whatever else goes wrong is tried again.
-func FollowMetadata(ctx context.Context, name string, objects metadata.ResourceInterface, selector string, into Observer, log logr.Logger) error {
+// FollowMetadata lists and watches the metadata of the objects that the labels
+// and fields in selected select, until ctx ends or the API server refuses to
+// show them: that is the error. Whatever else goes wrong is tried again.
+func FollowMetadata(ctx context.Context, name string, objects metadata.ResourceInterface, selected metav1.ListOptions, into Observer, log logr.Logger) error {
 	ctx, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	asked := func(err error) {
@@ -37,16 +37,19 @@ func FollowMetadata(ctx context.Context, name string, objects metadata.ResourceI
 			refuse(err)
 		}
 	}
+	narrow := func(options *metav1.ListOptions) {
+		options.LabelSelector, options.FieldSelector = selected.LabelSelector, selected.FieldSelector
+	}
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.LabelSelector = selector
+			narrow(&options)
 			into.Listing()
 			list, err := objects.List(ctx, options)
 			asked(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (apiwatch.Interface, error) {
-			options.LabelSelector = selector
+			narrow(&options)
 			if options.SendInitialEvents != nil && *options.SendInitialEvents {
 				into.Listing()
 			}

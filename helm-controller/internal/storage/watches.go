@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
@@ -88,7 +90,8 @@ func (w *watches) follow(r *run, namespace string) {
 	rest := retryRefused
 	for {
 		began := time.Now()
-		err := watch.FollowMetadata(w.ctx, "records of releases", w.options.Metadata.Resource(secrets).Namespace(namespace), ownerLabel+"="+owner, r, w.options.Log)
+		source := w.options.Metadata.Resource(secrets).Namespace(namespace)
+		err := watch.FollowMetadata(w.ctx, "records of releases", source, metav1.ListOptions{LabelSelector: ownerLabel + "=" + owner}, r, w.options.Log)
 		if w.ctx.Err() != nil {
 			return
 		}
