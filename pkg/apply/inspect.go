@@ -30,7 +30,8 @@ type inspection struct {
 // Inspect tells how members that Drifted has returned differ from what was
 // applied, and writes nothing: Created is an object that is gone, Recreated one
 // that could not be put back as it is. A second call asks only about objects
-// that have changed since. Of Secrets, whose desired state is not kept, fields
+// that have changed since; a value that is put back by whoever changed it is no
+// change to it, unless the options insist. Of Secrets, whose desired state is not kept, fields
 // are named by who claims them.
 func (e *Engine) Inspect(ctx context.Context, set *Set, drifted []inventory.Ref, opts Options) ([]Difference, error) {
 	var differences []Difference
@@ -60,7 +61,7 @@ func (e *Engine) inspect(ctx context.Context, set *Set, m *member, opts Options)
 	if record != nil {
 		now.owned = record.Owned
 	}
-	if before := m.inspected; before != nil && before.gone == now.gone && before.owned == now.owned {
+	if before := m.inspected; before != nil && !opts.Insist && before.gone == now.gone && before.owned == now.owned {
 		return before.found, nil
 	}
 	live, err := opts.Client.Get(ctx, m.desired.Ref, m.desired.GVK.Version)

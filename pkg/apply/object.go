@@ -5,8 +5,10 @@ package apply
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 
 	"github.com/fluxcd/pkg/ssa/normalize"
 	ssautils "github.com/fluxcd/pkg/ssa/utils"
@@ -79,6 +81,21 @@ type Desired struct {
 // them into the order of their stages. It changes the objects. Errors name the
 // object.
 func Prepare(objects []*unstructured.Unstructured, owner types.NamespacedName, labels watch.Labels, keys Keys) ([]*Desired, error) {
+	return prepareAll(objects, owner, labels, keys, func(obj *unstructured.Unstructured) error {
+		ssautils.RemoveCABundleFromCRD(obj)
+		return normalize.Unstructured(obj)
+	})
+}
+
+// PrepareVerbatim is Prepare for objects that are to be sent as they are, fields
+// that are unknown here included, so that the API server says what it thinks of
+// them. Only the plain texts of a Secret become its data: claims on both would be
+// at odds.
+func PrepareVerbatim(objects []*unstructured.Unstructured, owner types.NamespacedName, labels watch.Labels, keys Keys) ([]*Desired, error) {
+	return prepareAll(objects, owner, labels, keys, tidy)
+}
+
+func prepareAll(objects []*unstructured.Unstructured, owner types.NamespacedName, labels watch.Labels, keys Keys, normalise func(*unstructured.Unstructured) error) ([]*Desired, error) {
 	desired := make([]*Desired, 0, len(objects))
 	seen := make(map[inventory.Ref]struct{}, len(objects))
 	for _, obj := range objects {
@@ -87,6 +104,9 @@ func Prepare(objects []*unstructured.Unstructured, owner types.NamespacedName, l
 			return nil, fmt.Errorf("%s is declared twice", ref)
 		}
 		seen[ref] = struct{}{}
+		if err := normalise(obj); err != nil {
+			return nil, fmt.Errorf("%s is not a valid object: %w", ref, err)
+		}
 		d, err := prepare(obj, ref, owner, labels, keys)
 		if err != nil {
 			return nil, err
@@ -98,10 +118,6 @@ func Prepare(objects []*unstructured.Unstructured, owner types.NamespacedName, l
 }
 
 func prepare(obj *unstructured.Unstructured, ref inventory.Ref, owner types.NamespacedName, labels watch.Labels, keys Keys) (*Desired, error) {
-	ssautils.RemoveCABundleFromCRD(obj)
-	if err := normalize.Unstructured(obj); err != nil {
-		return nil, fmt.Errorf("%s is not a valid object: %w", ref, err)
-	}
 	own := obj.GetLabels()
 	if own == nil {
 		own = make(map[string]string, 2)
@@ -127,6 +143,33 @@ func prepare(obj *unstructured.Unstructured, ref inventory.Ref, owner types.Name
 		data:     data,
 		stage:    stageOf(obj.GroupVersionKind().GroupKind()),
 	}, nil
+}
+
+// tidy makes an object fit to be applied.
+func tidy(obj *unstructured.Unstructured) error {
+	for _, field := range []string{"managedFields", "creationTimestamp"} {
+		unstructured.RemoveNestedField(obj.Object, "metadata", field)
+	}
+	if gk := obj.GroupVersionKind().GroupKind(); gk.Kind != "Secret" || gk.Group != "" {
+		return nil
+	}
+	plain, ok := obj.Object["stringData"].(map[string]any)
+	if !ok {
+		return nil // there is none, or the API server has to say what is wrong with it
+	}
+	data, _ := obj.Object["data"].(map[string]any)
+	merged := make(map[string]any, len(plain)+len(data))
+	maps.Copy(merged, data)
+	for key, value := range plain {
+		text, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("stringData.%s is no string", key) // without the value
+		}
+		merged[key] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	obj.Object["data"] = merged
+	delete(obj.Object, "stringData")
+	return nil
 }
 
 func policyOf(obj *unstructured.Unstructured, key string) Policy {

@@ -42,7 +42,8 @@ type Options struct {
 	// BeforeWrite is called once, between the last dry-run that can be done
 	// beforehand and the first write. Its error stops the apply.
 	BeforeWrite func(ctx context.Context) error
-	// Insist makes Correct put contested paths back as well.
+	// Insist makes Correct put contested paths back as well, and Inspect look
+	// again at what it has looked at.
 	Insist bool
 	// Hold makes Apply write nothing. What it would write is held for drift
 	// from what was applied before, as it is after a restart.

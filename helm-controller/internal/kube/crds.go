@@ -94,7 +94,7 @@ func (c *Client) define(w *Written, policy helmv2.CRDsPolicy) error {
 	if live == nil {
 		w.Action = apply.Created
 	}
-	prepared, err := apply.Prepare([]*unstructured.Unstructured{w.Object}, c.Owner, Labels(), Keys())
+	prepared, err := apply.PrepareVerbatim([]*unstructured.Unstructured{w.Object}, c.Owner, Labels(), Keys())
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,9 @@ func (c *Client) established(objects []*unstructured.Unstructured) error {
 	}
 	return c.await(request{
 		what: "to be established", timeout: establishTimeout, failFast: true, objects: definitions,
-		judge: func(_ *unstructured.Unstructured, live *unstructured.Unstructured) health.Result { return health.Of(live) },
+		judge: func(_ *unstructured.Unstructured, live *unstructured.Unstructured) health.Result {
+			return health.Of(live)
+		},
 	})
 }
 

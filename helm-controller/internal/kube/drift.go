@@ -38,7 +38,8 @@ type DriftOptions struct {
 	Mode meta.DriftMode
 	// Ignore are the compiled ignore rules.
 	Ignore *exemption.Rules
-	// Insist puts contested paths back as well: once per interval.
+	// Insist puts contested paths back as well, and looks again at what was found
+	// to differ: once per interval.
 	Insist bool
 	// Released is the latest release.
 	Released Released
@@ -132,7 +133,7 @@ func (d *Drift) begin(ctx context.Context, set *apply.Set, o DriftOptions) error
 		return err
 	}
 	inv := inventoryOf(objects)
-	desired, err := apply.Prepare(objects, o.Owner, Labels(), Keys())
+	desired, err := apply.PrepareVerbatim(objects, o.Owner, Labels(), Keys())
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (d *Drift) rebuild(ctx context.Context, set *apply.Set, drifted []inventory
 	objects = slices.DeleteFunc(objects, func(obj *unstructured.Unstructured) bool {
 		return obj.GetKind() != "Secret" || !slices.Contains(drifted, inventory.RefOf(obj))
 	})
-	desired, err := apply.Prepare(objects, o.Owner, Labels(), Keys())
+	desired, err := apply.PrepareVerbatim(objects, o.Owner, Labels(), Keys())
 	if err != nil {
 		return nil, err
 	}

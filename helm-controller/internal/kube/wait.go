@@ -93,7 +93,7 @@ func (c *Client) wait(what string, timeout time.Duration, failFast bool, signals
 		}
 		switch {
 		case c.context().Err() != nil:
-			return fmt.Errorf("the wait for objects %s was ended: %w", what, context.Cause(c.context()))
+			return c.ended(what)
 		case len(now.failed) == 0 && len(now.pending) == 0:
 			return nil
 		case len(now.failed) > 0 && (failFast || len(now.pending) == 0):
@@ -103,6 +103,11 @@ func (c *Client) wait(what string, timeout time.Duration, failFast bool, signals
 		}
 		pause(ctx, signals, now.again)
 	}
+}
+
+// ended says why the action, and with it a wait, has ended.
+func (c *Client) ended(what string) error {
+	return fmt.Errorf("the wait for objects %s was ended: %w", what, context.Cause(c.context()))
 }
 
 // pause returns at a signal, after the given time, or when ctx ends.
@@ -178,7 +183,10 @@ func (c *Client) waitMembers(objects []*unstructured.Unstructured, jobs bool, ti
 	defer stop()
 	c.Engine.Judge(c.set, c.Checks)
 	if err := c.Engine.Watch(c.context(), c.set, inventoryOf(objects), nil); err != nil {
-		return c.cause(fmt.Errorf("watch the objects of the release: %w", err))
+		if c.context().Err() != nil {
+			return c.ended(ready)
+		}
+		return fmt.Errorf("watch the objects of the release: %w", err)
 	}
 	return c.wait(ready, timeout, true, signals, func(ctx context.Context) look {
 		var seen look

@@ -151,7 +151,7 @@ func (c *Client) createOne(ctx context.Context, obj *unstructured.Unstructured, 
 const freshTimeout = 10 * time.Second
 
 func (c *Client) applyOne(ctx context.Context, obj *unstructured.Unstructured, strict bool) (*unstructured.Unstructured, error) {
-	prepared, err := apply.Prepare([]*unstructured.Unstructured{obj}, c.Owner, Labels(), Keys())
+	prepared, err := apply.PrepareVerbatim([]*unstructured.Unstructured{obj}, c.Owner, Labels(), Keys())
 	if err != nil {
 		return nil, err
 	}
