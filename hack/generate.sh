@@ -40,6 +40,10 @@ flux_crd github.com/fluxcd/source-controller/api/v1 GitRepository \
 	"$source_crds/source.toolkit.fluxcd.io_gitrepositories.yaml" -category weir -header header.yaml.txt
 flux_crd github.com/fluxcd/source-controller/api/v1 OCIRepository \
 	"$source_crds/source.toolkit.fluxcd.io_ocirepositories.yaml" -category weir -header header.yaml.txt
+flux_crd github.com/fluxcd/source-controller/api/v1 HelmRepository \
+	"$source_crds/source.toolkit.fluxcd.io_helmrepositories.yaml" -category weir -header header.yaml.txt
+flux_crd github.com/fluxcd/source-controller/api/v1 HelmChart \
+	"$source_crds/source.toolkit.fluxcd.io_helmcharts.yaml" -category weir -header header.yaml.txt
 flux_crd github.com/fluxcd/kustomize-controller/api/v1 Kustomization \
 	"$PWD/api/kustomize/v1/testdata/flux_kustomizations.yaml" -header header.yaml.txt
 flux_crd github.com/fluxcd/image-automation-controller/api/v1 ImageUpdateAutomation \

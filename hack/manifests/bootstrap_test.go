@@ -211,6 +211,11 @@ func rights() map[string]answer {
 		"source: watch OCIRepositories":      {right{sc, "watch", source, "ocirepositories", "", "", ""}, true},
 		"source: patch their status":         {right{sc, "patch", source, "ocirepositories", "status", theirs, ""}, true},
 		"source: see their CRD":              {right{sc, "get", crds, "customresourcedefinitions", "", "", "ocirepositories." + source}, true},
+		"source: watch HelmRepositories":     {right{sc, "watch", source, "helmrepositories", "", "", ""}, true},
+		"source: watch HelmCharts":           {right{sc, "watch", source, "helmcharts", "", "", ""}, true},
+		"source: patch a HelmChart's status": {right{sc, "patch", source, "helmcharts", "status", theirs, ""}, true},
+		"source: see the CRD of HelmCharts":  {right{sc, "get", crds, "customresourcedefinitions", "", "", "helmcharts." + source}, true},
+		"source: make no HelmChart":          {right{sc, "create", source, "helmcharts", "", theirs, ""}, false},
 		"source: read a named account":       {right{sc, "get", "", "serviceaccounts", "", theirs, "data"}, true},
 		"source: never list accounts":        {right{sc, "list", "", "serviceaccounts", "", theirs, ""}, false},
 		"source: read a named secret":        {right{sc, "get", "", "secrets", "", theirs, "token"}, true},
@@ -245,6 +250,9 @@ func rights() map[string]answer {
 		"admin: make no kustomization":       {right{"admin", "create", kustomize, "kustomizations", "", theirs, ""}, false},
 		"viewer: see OCI sources":            {right{"viewer", "list", source, "ocirepositories", "", theirs, ""}, true},
 		"admin: make no source":              {right{"admin", "create", source, "gitrepositories", "", theirs, ""}, false},
+		"viewer: see charts":                 {right{"viewer", "list", source, "helmcharts", "", theirs, ""}, true},
+		"admin: make no Helm source":         {right{"admin", "create", source, "helmrepositories", "", theirs, ""}, false},
+		"admin: make no chart":               {right{"admin", "create", source, "helmcharts", "", theirs, ""}, false},
 		"admin: make no OCI source":          {right{"admin", "create", source, "ocirepositories", "", theirs, ""}, false},
 	}
 }

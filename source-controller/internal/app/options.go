@@ -44,6 +44,10 @@ type Options struct {
 	// DefaultServiceAccount is the one whose image pull secrets are used for
 	// OCIRepositories that name neither a Secret nor a service account.
 	DefaultServiceAccount string
+	// Helm is what concerns HelmRepositories and HelmCharts.
+	Helm HelmOptions
+	// RequeueDependency is when to look again for a source without artifact.
+	RequeueDependency time.Duration
 	// Pod is the name of the pod that this process runs in, and empty
 	// elsewhere.
 	Pod, PodNamespace string
@@ -81,8 +85,8 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 		"token-cache-max-size":     "identities of clouds are not built yet",
 		"token-cache-max-duration": "identities of clouds are not built yet",
 	})
-	// Nothing in this version waits for another object. Flux's manifests set the flag.
-	fs.Duration("requeue-dependency", 30*time.Second, "Accepted for compatibility; GitRepositories do not depend on other objects.")
+	fs.DurationVar(&o.RequeueDependency, "requeue-dependency", 30*time.Second, "When a HelmChart looks again for the artifact of its source. An artifact that appears wakes it at once.")
+	o.Helm.Bind(fs)
 	o.Pod, o.PodNamespace = os.Getenv("POD_NAME"), env("POD_NAMESPACE", o.Namespace)
 }
 
@@ -95,7 +99,7 @@ func env(name, otherwise string) string {
 
 // Validate reports every setting that cannot work.
 func (o *Options) Validate() error {
-	errs := []error{o.Options.Validate()}
+	errs := []error{o.Options.Validate(), o.Helm.Validate()}
 	for flag, value := range map[string]int64{
 		"--artifact-retention-records": int64(o.RetentionRecords),
 		"--artifact-max-size":          o.ArtifactMaxSize,

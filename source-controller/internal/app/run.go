@@ -45,7 +45,7 @@ func Run(ctx context.Context, o *Options) error {
 	a, err := app.New(app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),
-		Owned:      []client.Object{&sourcev1.GitRepository{}, &sourcev1.OCIRepository{}},
+		Owned:      []client.Object{&sourcev1.GitRepository{}, &sourcev1.OCIRepository{}, &sourcev1.HelmRepository{}, &sourcev1.HelmChart{}},
 		Finalizers: []string{sourcev1.SourceFinalizer},
 		Log:        o.Logger,
 	}, &o.Options)
@@ -66,6 +66,7 @@ func Run(ctx context.Context, o *Options) error {
 	for _, setup := range []func(*parts) error{
 		setupGitRepository,
 		setupOCIRepository,
+		func(p *parts) error { return setupHelm(ctx, p) },
 	} {
 		if err := setup(p); err != nil {
 			return err

@@ -213,10 +213,10 @@ func TestCredentialsOfARepository(t *testing.T) {
 		pass            bool
 		err             string
 	}{
-		"withheld":               {"app", "s3cret", false, "/charts/app-0.1.0.tgz: authentication failed: the server answers 401 Unauthorized"},
+		"withheld":               {"app", "s3cret", false, "/charts/app-0.1.0.tgz: the server answers 401 Unauthorized"},
 		"passed":                 {"app", "s3cret", true, ""},
 		"withheld at a redirect": {"redirected", "s3cret", false, "401 Unauthorized"},
-		"wrong":                  {"app", "no", true, "index.yaml: authentication failed: the server answers 401 Unauthorized"},
+		"wrong":                  {"app", "no", true, "index.yaml: the server answers 401 Unauthorized"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

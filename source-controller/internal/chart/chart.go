@@ -79,6 +79,32 @@ type Repository interface {
 	Close()
 }
 
+// timed bounds how long each call to a repository may take.
+type timed struct {
+	Repository
+
+	timeout time.Duration
+}
+
+// WithTimeout returns a repository each of whose calls may take that long.
+func WithTimeout(r Repository, timeout time.Duration) Repository {
+	return &timed{Repository: r, timeout: timeout}
+}
+
+// Find is that of Repository.
+func (t *timed) Find(ctx context.Context, name, version string) (Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	return t.Repository.Find(ctx, name, version)
+}
+
+// Download is that of Repository.
+func (t *timed) Download(ctx context.Context, entry Entry) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	return t.Repository.Download(ctx, entry)
+}
+
 // Request says which chart is wanted, and how.
 type Request struct {
 	// Chart is the name of a chart in a repository, or the path of one in an
@@ -136,9 +162,9 @@ func (r *Result) Summary() string {
 	return text
 }
 
-// merges are the files that have to be merged: the chart's own values alone
+// Merges are the files that have to be merged: the chart's own values alone
 // need no work.
-func (r *Request) merges() []string {
+func (r *Request) Merges() []string {
 	if len(r.ValuesFiles) == 1 && path.Clean(r.ValuesFiles[0]) == valuesFile {
 		return nil
 	}
@@ -165,7 +191,7 @@ func (r *Request) reusable(want *Result) bool {
 
 // reuse makes the stored chart the result.
 func (r *Request) reuse(result *Result) *Result {
-	result.ValuesFiles = r.merges()
+	result.ValuesFiles = r.Merges()
 	if r.Stored.ValuesFiles != nil {
 		result.ValuesFiles = r.Stored.ValuesFiles
 	}

@@ -53,6 +53,17 @@ func (r Reason) summary() string {
 // credentials.
 var ErrAuthentication = errors.New("authentication failed")
 
+// Denied marks an error as one that wraps ErrAuthentication, and leaves its text
+// as it is.
+func Denied(err error) error { return &deniedError{err} }
+
+type deniedError struct{ err error }
+
+func (e *deniedError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause and its class.
+func (e *deniedError) Unwrap() []error { return []error{e.err, ErrAuthentication} }
+
 // Error says why there is no chart.
 type Error struct {
 	Reason Reason

@@ -113,7 +113,7 @@ func (r *HTTPRepository) get(ctx context.Context, target *url.URL, etag string) 
 	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusNotModified && etag != "":
 		return resp, nil
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
-		err = fmt.Errorf("%w: the server answers %d %s", ErrAuthentication, resp.StatusCode, http.StatusText(resp.StatusCode))
+		err = Denied(fmt.Errorf("the server answers %d %s: check the credentials", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	default:
 		err = fmt.Errorf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}

@@ -126,7 +126,7 @@ func (r *OCIRepository) open(ctx context.Context, name string) (oci.Repository, 
 // registryError gives an error of a registry its reason.
 func registryError(err error) error {
 	if errors.Is(err, oci.ErrAuthentication) {
-		err = fmt.Errorf("%w: %w", ErrAuthentication, err)
+		err = Denied(err)
 	}
 	return &Error{Reason: Pull, Err: err}
 }

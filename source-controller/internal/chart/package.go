@@ -24,7 +24,7 @@ func (c *Charts) Package(ctx context.Context, tree Tree, repositories Repositori
 	p := &packager{charts: c, tree: tree, repositories: repositories, request: &request, at: treePath(request.Chart)}
 	var err error
 	if p.outline, err = tree.outline(ctx, p.at, c.options.Limits); err != nil {
-		return nil, failf(Reference, "the chart at '%s': %w", shorten(request.Chart), err)
+		return nil, treeFailed(Reference, err, request.Chart)
 	}
 	if p.outline.archive != nil {
 		return p.fromArchive(ctx)
@@ -65,7 +65,7 @@ func (p *packager) fromArchive(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, failf(Reference, "the file '%s' is no chart: %w", shorten(p.request.Chart), err)
 	}
-	metadata, result, err := p.begin(content, p.request.Metadata != "" || len(p.request.merges()) > 0)
+	metadata, result, err := p.begin(content, p.request.Metadata != "" || len(p.request.Merges()) > 0)
 	switch {
 	case err != nil:
 		return nil, err
@@ -81,7 +81,7 @@ func (p *packager) fromArchive(ctx context.Context) (*Result, error) {
 	}
 	others := p.valuesFiles()
 	if err := p.tree.read(ctx, p.outline, nil, others, p.charts.options.Limits); err != nil {
-		return nil, &Error{Reason: Package, Err: err}
+		return nil, treeFailed(Package, err, p.request.Chart)
 	}
 	return p.finish(metadata, result, content, others)
 }
@@ -110,7 +110,7 @@ func (p *packager) fromDirectory(ctx context.Context) (*Result, error) {
 		}
 	}
 	if err := p.tree.read(ctx, p.outline, dirs, others, p.charts.options.Limits); err != nil {
-		return nil, &Error{Reason: Package, Err: err}
+		return nil, treeFailed(Package, err, p.request.Chart)
 	}
 	if result.Dependencies, err = p.addMissing(ctx, content, needed, dirs); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (p *packager) fromDirectory(ctx context.Context) (*Result, error) {
 // valuesFiles are the files of values, to be read.
 func (p *packager) valuesFiles() files {
 	wanted := files{}
-	for _, name := range p.request.merges() {
+	for _, name := range p.request.Merges() {
 		wanted[treePath(name)] = nil
 	}
 	return wanted

@@ -25,7 +25,7 @@ func (c *Charts) Pull(ctx context.Context, repository Repository, request Reques
 	}
 	result := &Result{
 		Name: entry.Name, Version: version, Origin: entry.Digest,
-		Packaged: len(request.merges()) > 0 || request.Metadata != "",
+		Packaged: len(request.Merges()) > 0 || request.Metadata != "",
 	}
 	if request.reusable(result) {
 		return request.reuse(result), nil
@@ -76,7 +76,7 @@ func (f files) read(name string) ([]byte, bool) {
 
 // values replaces the values of a chart by the merged ones, if there are any.
 func (r *Request) values(result *Result, content files, read func(string) ([]byte, bool)) error {
-	paths := r.merges()
+	paths := r.Merges()
 	if len(paths) == 0 {
 		return nil
 	}

@@ -18,30 +18,47 @@ import (
 // Tree opens the tar.gz of an artifact, each time from its start.
 type Tree func() (io.ReadCloser, error)
 
+// treeError says that a tree cannot be read, whatever is in it.
+type treeError struct{ err error }
+
+func (e *treeError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *treeError) Unwrap() error { return e.err }
+
+// treeFailed gives an error of a Tree its reason: the given one if what is in
+// the tree is at fault.
+func treeFailed(reason Reason, err error, path string) error {
+	if _, unreadable := errors.AsType[*treeError](err); unreadable {
+		reason = Pull
+	}
+	return failf(reason, "the chart at '%s': %w", shorten(path), err)
+}
+
 // scan calls visit for the regular files of a tree that are wanted, with their
 // paths in it. There is nothing else to charts: links are not followed, so none
 // leads out.
 func (t Tree) scan(ctx context.Context, wanted func(name string) bool, visit func(name string, size int64, content io.Reader) error) error {
 	packed, err := t()
 	if err != nil {
-		return fmt.Errorf("open the artifact of the source: %w", err)
+		return &treeError{fmt.Errorf("open the artifact of the source: %w", err)}
 	}
 	defer func() { _ = packed.Close() }()
 	zip, err := gzip.NewReader(packed)
 	if err != nil {
-		return fmt.Errorf("read the artifact of the source: %w", err)
+		return &treeError{fmt.Errorf("read the artifact of the source: %w", err)}
 	}
 	archive := tar.NewReader(zip)
 	for {
 		if err := ctx.Err(); err != nil {
-			return err
+			return &treeError{err}
 		}
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read the artifact of the source: %w", err)
+			return &treeError{fmt.Errorf("read the artifact of the source: %w", err)}
 		}
 		name := path.Clean(header.Name)
 		if header.Typeflag != tar.TypeReg || !filepath.IsLocal(name) || !wanted(name) {
