@@ -4,7 +4,6 @@
 package manifests
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -237,7 +236,7 @@ func prepare(t *testing.T) {
 			objects := slices.DeleteFunc(slices.Clone(r.objects), func(object *unstructured.Unstructured) bool {
 				return object.GetKind() != "PriorityClass"
 			})
-			if err := s.applyAll(context.Background(), slices.Concat(r.definitions, objects)); err != nil {
+			if err := s.applyAll(t.Context(), slices.Concat(r.definitions, objects)); err != nil {
 				t.Fatal(err)
 			}
 		}
