@@ -56,9 +56,8 @@ type Job struct {
 
 // Outcome is how an action ended.
 type Outcome struct {
-	// Step of the job, and Job itself as it was given.
+	// Step of the job.
 	Step state.Step
-	Job  Job
 	// Release that the action made, or was about, as stored in the end, after a
 	// failure too. An uninstalled one that is not stored any more is as it was last,
 	// with the status uninstalled. Nil if the action came to none.

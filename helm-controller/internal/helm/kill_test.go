@@ -5,11 +5,16 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
+	"helm.sh/helm/v3/pkg/chart"
+
+	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
 	"github.com/weir-gitops/weir/helm-controller/internal/state"
 )
@@ -121,6 +126,7 @@ func TestKilledAnywhere(t *testing.T) {
 		// may take.
 		want      string
 		revisions int
+		fails     bool // before the action: it undoes that
 	}{
 		"install": {
 			before: func(r *rig, old, _ *Chart) (wish, state.Step) {
@@ -145,6 +151,23 @@ func TestKilledAnywhere(t *testing.T) {
 				return w, r.next(w, nil)
 			},
 			want: "1 here absent", revisions: 1,
+		},
+		"rollback": {
+			before: func(r *rig, old, next *Chart) (wish, state.Step) {
+				r.object.Spec.Upgrade = &helmv2.Upgrade{Remediation: &helmv2.UpgradeRemediation{RemediateLastFailure: new(true)}}
+				return r.failed(old, next)
+			},
+			want: "1 here absent", revisions: 4, fails: true,
+		},
+		"uninstall-remediation": {
+			before: func(r *rig, old, next *Chart) (wish, state.Step) {
+				uninstall := helmv2.UninstallRemediationStrategy
+				r.object.Spec.Upgrade = &helmv2.Upgrade{Remediation: &helmv2.UpgradeRemediation{
+					RemediateLastFailure: new(true), Strategy: &uninstall,
+				}}
+				return r.failed(old, next)
+			},
+			want: "1 here absent", revisions: 1, fails: true,
 		},
 		"uninstall": {
 			before: func(r *rig, old, next *Chart) (wish, state.Step) {
@@ -174,6 +197,10 @@ func TestKilledAnywhere(t *testing.T) {
 					t.Logf("killed before each of %d requests", n-1)
 				}
 				r.restart()
+				if c.fails {
+					r.undo(w, step)
+					w.chart = r.chart(old)
+				}
 				r.goOn(w, step, n)
 				got := fmt.Sprintf("%s %s %s", r.value("app-settings"), r.value("app-old"), r.value("app-new"))
 				if got != c.want {
@@ -204,4 +231,41 @@ func (r *rig) goOn(w wish, step state.Step, n int) {
 		}
 	}
 	r.fulfil(w)
+}
+
+// failed has an upgrade fail, and returns the step that undoes it.
+func (r *rig) failed(old, next *Chart) (wish, state.Step) {
+	r.Helper()
+	r.fulfil(wish{old, nil})
+	broken := *next
+	broken.parsed = copyChart(next.parsed)
+	broken.parsed.Templates = append(slices.Clone(broken.parsed.Templates), &chart.File{Name: "templates/bad.yaml", Data: []byte(refused(""))})
+	w := wish{&broken, nil}
+	outcome := r.begin(w, r.next(w, nil))
+	if outcome.Err == nil {
+		r.Fatal("the upgrade has succeeded")
+	}
+	state.Record(r.object, outcome.State())
+	return w, r.next(w, nil)
+}
+
+// undo does what is left of undoing a failure. The broken chart is not tried
+// again.
+func (r *rig) undo(w wish, first state.Step) {
+	r.Helper()
+	for done := []state.Action(nil); ; {
+		step := r.next(w, done)
+		if step.Action != state.Unlock && step.Action != first.Action {
+			if step.Stalled == nil && step.Action != state.None && step.Action != state.Install {
+				r.Errorf("after the failure: %+v", step)
+			}
+			return
+		}
+		outcome := r.begin(w, step)
+		if outcome.Err != nil && !errors.Is(outcome.Err, state.ErrNotFound) {
+			r.Fatalf("%s: %s", step.Action, outcome.Err)
+		}
+		state.Record(r.object, outcome.State())
+		done = append(done, step.Action)
+	}
 }

@@ -68,7 +68,9 @@ func (r *Runner) work(running *run) {
 	owner := running.job.Owner
 	r.mu.Lock()
 	delete(r.active, owner)
-	r.ended[owner] = outcome
+	if !running.forgotten {
+		r.ended[owner] = outcome
+	}
 	r.mu.Unlock()
 	if running.job.Notify != nil {
 		running.job.Notify()
@@ -111,8 +113,16 @@ func (r *Runner) Cancel(owner types.NamespacedName, reason string) {
 
 // Forget drops the outcome of an owner that is no more, and cancels its action.
 func (r *Runner) Forget(owner types.NamespacedName) {
-	r.Cancel(owner, "the HelmRelease is gone")
-	r.Take(owner)
+	r.mu.Lock()
+	running := r.active[owner]
+	if running != nil {
+		running.forgotten = true
+	}
+	delete(r.ended, owner)
+	r.mu.Unlock()
+	if running != nil {
+		running.cut("the HelmRelease is gone")
+	}
 }
 
 // Drain lets no action begin, waits up to grace for those under way, and then
@@ -150,6 +160,7 @@ type run struct {
 	slots        chan struct{}
 	capabilities *capabilities
 	log          lines
+	forgotten    bool // the Runner's lock guards it
 
 	mu      sync.Mutex
 	waiting bool
@@ -217,7 +228,7 @@ func (r *run) leave() {
 
 // toEnd waits for its turn, acts, and looks at what came of it.
 func (r *run) toEnd() Outcome {
-	outcome := Outcome{Step: r.job.Step, Job: r.job}
+	outcome := Outcome{Step: r.job.Step}
 	r.idle()()
 	if outcome.Err = context.Cause(r.ctx); outcome.Err == nil {
 		begun := time.Now()
