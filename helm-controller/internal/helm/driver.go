@@ -142,8 +142,12 @@ func sdkError(err error) error {
 
 // toSDK returns a stored release as the SDK has it. Each call makes another.
 func toSDK(record *storage.Record) (*sdk.Release, error) {
+	document, err := record.JSON()
+	if err != nil {
+		return nil, err
+	}
 	rls := &sdk.Release{}
-	if err := json.Unmarshal(record.JSON, rls); err != nil {
+	if err := json.Unmarshal(document, rls); err != nil {
 		return nil, fmt.Errorf("read the release in Secret '%s' as Helm does: %w", record.Key, err)
 	}
 	rls.Labels = maps.Clone(record.Release.Labels)

@@ -249,8 +249,12 @@ func TestFluxsReleasesGoOn(t *testing.T) {
 	if len(records) != 3 || records[1].Release.Status != release.Superseded {
 		t.Fatalf("got %d records", len(records))
 	}
+	document, err := records[1].JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, key := range []string{`"apply_method":"ssa"`, `"modtime":"2026-03-04T05:06:07Z"`, `"schemamodtime"`} {
-		if !strings.Contains(string(records[1].JSON), key) {
+		if !strings.Contains(string(document), key) {
 			t.Errorf("%s of what Flux has stored is lost", key)
 		}
 	}

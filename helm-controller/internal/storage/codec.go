@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -69,8 +70,8 @@ func (c *codec) unpack(packed []byte) ([]byte, error) {
 	if err := r.Reset(bytes.NewReader(packed)); err != nil {
 		return nil, fmt.Errorf("unpack it: %w", err)
 	}
-	var document bytes.Buffer
-	n, err := io.Copy(&document, io.LimitReader(r, maxDocument+1))
+	document := bytes.NewBuffer(make([]byte, 0, sizeOf(packed)))
+	n, err := io.Copy(document, io.LimitReader(r, maxDocument+1))
 	if err != nil {
 		return nil, fmt.Errorf("unpack it: %w", err)
 	}
@@ -78,6 +79,17 @@ func (c *codec) unpack(packed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("it unpacks to more than %d MiB", maxDocument>>20)
 	}
 	return document.Bytes(), nil
+}
+
+// sizeOf is how much memory to begin with: as much as a packed document says
+// that it takes, unless that is a lie.
+func sizeOf(packed []byte) int {
+	const least = bytes.MinRead
+	if len(packed) < 4 {
+		return least
+	}
+	says := int(binary.LittleEndian.Uint32(packed[len(packed)-4:]))
+	return least + min(says, 20*len(packed), maxDocument)
 }
 
 // toText is the form in which a Secret holds a packed record, before the

@@ -71,7 +71,7 @@ func (s *Store) record(e *entry) (*Record, error) {
 		return nil, short(err)
 	}
 	decoded.Labels = release.OwnLabels(e.labels)
-	return &Record{Key: e.key, Release: decoded, JSON: document, Labels: e.labels, UID: e.uid, ResourceVersion: e.version}, nil
+	return &Record{Key: e.key, Release: decoded, Labels: e.labels, UID: e.uid, ResourceVersion: e.version, store: s, entry: e}, nil
 }
 
 // maxReason bounds what is told of content that is not a release: its errors

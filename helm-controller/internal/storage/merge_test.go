@@ -86,10 +86,14 @@ func FuzzRecord(f *testing.F) {
 			}
 			return
 		}
-		if _, err := preserve(record.JSON, []byte(`{"name":"b","info":{},"hooks":[],"chart":{}}`)); err != nil {
+		document, err := record.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := preserve(document, []byte(`{"name":"b","info":{},"hooks":[],"chart":{}}`)); err != nil {
 			t.Errorf("a record that can be read cannot be updated: %v", err)
 		}
-		if _, err := mark(record.JSON, "failed", "d"); err != nil {
+		if _, err := mark(document, "failed", "d"); err != nil {
 			t.Errorf("a record that can be read cannot be marked: %v", err)
 		}
 	})

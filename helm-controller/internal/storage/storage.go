@@ -103,13 +103,24 @@ type Record struct {
 	// Key is the name of the Secret.
 	Key     string
 	Release *release.Release
-	// JSON is the release with all of its keys.
-	JSON []byte
 	// Labels of the Secret, all of them.
 	Labels map[string]string
 	// UID and ResourceVersion of the Secret.
 	UID             types.UID
 	ResourceVersion string
+
+	store *Store
+	entry *entry
+}
+
+// JSON returns the release with all of its keys. It is unpacked at every call:
+// it may be many times larger than all else of the record.
+func (r *Record) JSON() ([]byte, error) {
+	document, err := r.store.codec.unpack(r.entry.body)
+	if err != nil {
+		return nil, fmt.Errorf("the record of a release in Secret '%s' cannot be read: %w", r.Key, err)
+	}
+	return document, nil
 }
 
 var secrets = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}

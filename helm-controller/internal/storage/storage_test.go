@@ -327,8 +327,9 @@ func TestRecordsOfFluxAreReadAndKept(t *testing.T) {
 	if diff := cmp.Diff(&want, marked.Release); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	text := must(marked.JSON())(t)
 	for _, key := range []string{`"apply_method":"ssa"`, `"modtime":"2026-03-04T05:06:07Z"`, `"schemamodtime"`} {
-		if !strings.Contains(string(marked.JSON), key) {
+		if !strings.Contains(string(text), key) {
 			t.Errorf("%s is lost", key)
 		}
 	}

@@ -47,7 +47,11 @@ func (r *Records) Create(key string, document []byte, own map[string]string) (*R
 // its release is not the one that these Records have shown or written last.
 func (r *Records) Update(key string, document []byte, own map[string]string) (*Record, error) {
 	return r.change(key, func(before *Record) ([]byte, map[string]string, error) {
-		merged, err := preserve(before.JSON, document)
+		stored, err := before.JSON()
+		if err != nil {
+			return nil, nil, err
+		}
+		merged, err := preserve(stored, document)
 		return merged, own, err
 	})
 }
@@ -56,7 +60,11 @@ func (r *Records) Update(key string, document []byte, own map[string]string) (*R
 // else. Errors are those of Update.
 func (r *Records) Mark(key string, status release.Status, description string) (*Record, error) {
 	return r.change(key, func(before *Record) ([]byte, map[string]string, error) {
-		marked, err := mark(before.JSON, status, description)
+		stored, err := before.JSON()
+		if err != nil {
+			return nil, nil, err
+		}
+		marked, err := mark(stored, status, description)
 		return marked, before.Release.Labels, err
 	})
 }
@@ -82,6 +90,10 @@ func (r *Records) Delete(key string) (*Record, error) {
 	return record, nil
 }
 
+// maxReplacements is how often a record is written again because its labels or
+// annotations have changed meanwhile.
+const maxReplacements = 5
+
 // change replaces a record by what edit makes of it. If meanwhile something
 // else of the Secret has changed than the release, that is no conflict.
 func (r *Records) change(key string, edit func(before *Record) ([]byte, map[string]string, error)) (*Record, error) {
@@ -104,7 +116,7 @@ func (r *Records) change(key string, edit func(before *Record) ([]byte, map[stri
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for range maxReplacements {
 		written, err := r.replace(base, stored, own, packed)
 		switch {
 		case err == nil:
@@ -119,10 +131,11 @@ func (r *Records) change(key string, edit func(before *Record) ([]byte, map[stri
 			return nil, err
 		}
 		if live == nil || live.uid != base.uid || !bytes.Equal(live.body, base.body) {
-			return nil, fmt.Errorf("%w: Secret '%s/%s'", ErrConflict, r.namespace, key)
+			break
 		}
 		base = live
 	}
+	return nil, fmt.Errorf("%w: Secret '%s/%s'", ErrConflict, r.namespace, key)
 }
 
 // replace writes a Secret if it is still as in base.
