@@ -4,6 +4,7 @@
 package helm
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -100,16 +101,7 @@ func (k *kubeClient) copyLogs(request *rest.Request, to io.Writer) error {
 		return err
 	}
 	_, err = io.Copy(to, stream)
-	return cmpErr(err, stream.Close())
-}
-
-func cmpErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(err, stream.Close())
 }
 
 // Get reads the live objects, by version and kind, and the pods of workloads if
@@ -147,8 +139,8 @@ func (k *kubeClient) relatedPods(info *resource.Info) ([]runtime.Object, error) 
 	if !ok {
 		return nil, nil
 	}
-	selector, _, err := unstructured.NestedStringMap(obj.Object, "spec", "selector", "matchLabels")
-	if err != nil || len(selector) == 0 {
+	selector, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "selector", "matchLabels")
+	if len(selector) == 0 {
 		return nil, nil // it has no pods
 	}
 	pods, err := k.GetPodList(info.Namespace, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(selector).String()})

@@ -24,6 +24,7 @@ import (
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/pkg/apply"
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/health"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/watch"
@@ -71,6 +72,9 @@ type Options struct {
 	TakeOwnership bool
 	// Checks are the expressions that judge objects; nil for none.
 	Checks *health.Checks
+	// Ignore are the compiled ignore rules of drift detection: what is noted of the
+	// objects as they are written is then good for that. Nil for none.
+	Ignore *exemption.Rules
 	// Legacy waits as Helm 3 does.
 	Legacy bool
 	// Idle is called when a wait begins, and what it returns when that has ended:
@@ -110,12 +114,16 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the client of release %s/%s: %w", o.Namespace, o.Name, err)
 	}
+	set := o.Engine.Set(o.Owner, o.UID)
+	if o.Ignore != nil {
+		set.Exempt(o.Ignore)
+	}
 	return &Client{
 		Options: o,
 		context: func() context.Context { return ctx },
 		config:  config, http: httpClient,
 		client: &apply.Client{Dynamic: requests, Mapper: o.Client.Mapper, Manager: o.Client.Manager},
-		set:    o.Engine.Set(o.Owner, o.UID),
+		set:    set,
 		fresh:  map[schema.GroupKind]struct{}{}, unwatched: map[string]struct{}{},
 	}, nil
 }

@@ -151,6 +151,22 @@ func TestDriftIsCorrected(t *testing.T) {
 	}
 }
 
+// What an action has written needs no request to be looked after.
+func TestDriftAfterAction(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	docs := strings.Join(strings.SplitN(drifting, "---", 3)[:2], "---")
+	k := newKeeper(t, r, docs, meta.DriftEnabled)
+	c := r.action(func(o *Options) { o.Ignore = k.options.Ignore })
+	objects := r.create(c, docs)
+	r.must(c.WaitReady(objects, true, deadline))
+	r.sent()
+	k.look()
+	k.drift.Reset()
+	k.look()
+	r.wantRequests(r.sent())
+}
+
 // After a restart one dry-run tells how each object is to be; from then on an
 // unchanged one costs nothing.
 func TestDriftAfterRestart(t *testing.T) {

@@ -60,6 +60,10 @@ type rig struct {
 	logged   []string
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{T: t, ns: "kube-" + rand.String(8), users: map[string]struct{}{}}

@@ -20,29 +20,32 @@ func noting(ctx context.Context, code *int) context.Context {
 	return context.WithValue(ctx, statusKey{}, code)
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-// RoundTrip implements http.RoundTripper.
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 // bind returns a copy of config whose requests end with ctx, and fail from then
 // on with its cause: the SDK gives its own no context.
 func bind(ctx context.Context, config *rest.Config) *rest.Config {
 	bound := rest.CopyConfig(config)
 	bound.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(req *http.Request) (*http.Response, error) { return send(ctx, req, next) })
+		return &boundTransport{next: next, action: func() context.Context { return ctx }}
 	})
 	return bound
 }
 
-func send(action context.Context, req *http.Request, next http.RoundTripper) (*http.Response, error) {
+// boundTransport sends requests while an action goes on.
+type boundTransport struct {
+	next   http.RoundTripper
+	action func() context.Context
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *boundTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	action := t.action()
 	if action.Err() != nil {
 		return nil, context.Cause(action)
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	stop := context.AfterFunc(action, func() { cancel(context.Cause(action)) })
 	end := func() { stop(); cancel(nil) }
-	resp, err := next.RoundTrip(req.WithContext(ctx))
+	resp, err := t.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		if action.Err() != nil {
 			err = context.Cause(action)
