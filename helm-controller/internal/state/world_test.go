@@ -41,10 +41,10 @@ type world struct {
 	done   []Action
 	// kill the process at a moment of the next action.
 	kill moment
-	// brokenUninstall makes uninstalls fail half-way.
-	brokenUninstall, brokenRollback bool
-	actions                         []string
-	events                          []Event
+	// What fails whatever the chart; an uninstall half-way.
+	brokenUninstall, brokenUpgrade, brokenRollback bool
+	actions                                        []string
+	events                                         []Event
 }
 
 func newWorld(t *testing.T, change func(*helmv2.HelmReleaseSpec)) *world {
@@ -205,7 +205,7 @@ func (w *world) make(step Step, kill moment, outcome *Outcome) {
 	if kill == whilePend {
 		return
 	}
-	if strings.HasPrefix(made.Chart.Version, "bad") || step.Action == Rollback && w.brokenRollback {
+	if strings.HasPrefix(made.Chart.Version, "bad") || step.Action == Rollback && w.brokenRollback || step.Action == Upgrade && w.brokenUpgrade {
 		made.Status, made.Description = release.Failed, "it failed: Deployment ns/app is not ready"
 		outcome.Err = errors.New("Deployment ns/app is not ready")
 		return
