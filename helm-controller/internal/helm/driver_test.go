@@ -330,8 +330,8 @@ func TestTheKeysOfTheSDKAreKnown(t *testing.T) {
 		"hooks.last_run": reflect.TypeFor[sdk.HookExecution](),
 	} {
 		var want []string
-		for i := range kind.NumField() {
-			name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+		for field := range kind.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name != "" && name != "-" {
 				want = append(want, name)
 			}

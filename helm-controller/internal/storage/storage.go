@@ -126,7 +126,7 @@ func (r *Record) JSON() ([]byte, error) {
 var secrets = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 
 const (
-	secretType = "helm.sh/release.v1"
+	recordType = "helm.sh/release.v1"
 	ownerLabel = "owner"
 	owner      = "helm"
 	nameLabel  = "name"

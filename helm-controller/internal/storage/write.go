@@ -26,7 +26,7 @@ func (r *Records) Create(key string, document []byte, own map[string]string) (*R
 	if err != nil {
 		return nil, err
 	}
-	secret := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "type": secretType}}
+	secret := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "type": recordType}}
 	secret.SetName(key)
 	secret.SetNamespace(r.namespace)
 	secret.SetLabels(labelsOf(stored, own, map[string]string{"createdAt": now()}))
