@@ -65,16 +65,21 @@ func (b *budget) take(name string, size int64) error {
 	return nil
 }
 
-// unpack returns the files of the archive of a chart. Archives of sub-charts
-// stay archives, but count as what is in them.
-func unpack(archive []byte, b *budget, depth int) (files, error) {
+// describing reports whether a file says what a chart is.
+func describing(name string) bool { return name == chartFile || name == requirementsFile }
+
+func everything(string) bool { return true }
+
+// unpack reads the archive of a chart to its end and returns the files to keep.
+// Archives of sub-charts stay archives, but count as what is in them.
+func (b *budget) unpack(archive []byte, keep func(name string) bool, depth int) (files, error) {
 	zip, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
 		return nil, errors.New("it is not compressed by gzip")
 	}
 	// Headers are not files, and may be any number of bytes for each of them.
 	in := tar.NewReader(io.LimitReader(zip, 2*b.limits.unpacked()+1<<20))
-	out := files{}
+	out, count := files{}, 0
 	for {
 		header, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -90,16 +95,19 @@ func unpack(archive []byte, b *budget, depth int) (files, error) {
 		if err != nil {
 			return nil, err
 		}
-		content, err := readFile(in, name, header.Size, b)
+		count++
+		content, err := b.readFile(in, name, header.Size)
+		if err == nil {
+			err = b.inspectNested(name, content, depth)
+		}
 		if err != nil {
 			return nil, err
 		}
-		out[name] = content
-		if err := inspectNested(name, content, b, depth); err != nil {
-			return nil, err
+		if keep(name) {
+			out[name] = content
 		}
 	}
-	if len(out) == 0 {
+	if count == 0 {
 		return nil, errors.New("there are no files in it")
 	}
 	return out, nil
@@ -107,7 +115,7 @@ func unpack(archive []byte, b *budget, depth int) (files, error) {
 
 // inspectNested reads an archive inside of a chart, if it is one that Helm
 // would unpack, to know what it comes to.
-func inspectNested(name string, content []byte, b *budget, depth int) error {
+func (b *budget) inspectNested(name string, content []byte, depth int) error {
 	file, found := strings.CutPrefix(name, chartsDir)
 	if !found || strings.Contains(file, "/") || path.Ext(file) != ".tgz" || strings.HasPrefix(file, "_") || strings.HasPrefix(file, ".") {
 		return nil
@@ -115,14 +123,14 @@ func inspectNested(name string, content []byte, b *budget, depth int) error {
 	if depth >= maxDepth {
 		return fmt.Errorf("the archives of its sub-charts are more than %d deep", maxDepth)
 	}
-	if _, err := unpack(content, b, depth+1); err != nil {
+	if _, err := b.unpack(content, describing, depth+1); err != nil {
 		return fmt.Errorf("its sub-chart '%s': %w", shorten(file), err)
 	}
 	return nil
 }
 
 // readFile reads one file that is announced with a size.
-func readFile(in io.Reader, name string, size int64, b *budget) ([]byte, error) {
+func (b *budget) readFile(in io.Reader, name string, size int64) ([]byte, error) {
 	if err := b.take(name, size); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,6 @@ var small = Limits{Index: 1 << 20, Chart: 20_000, File: 4_000}
 type entry struct {
 	name, content string
 	kind          byte
-	size          int64
 }
 
 // archived returns the tar.gz of entries.
@@ -89,7 +88,7 @@ func TestUnpack(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := unpack(tc.archive, small.budget(), 0)
+			got, err := small.budget().unpack(tc.archive, everything, 0)
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) {
 					t.Errorf("error %v, want %q", err, tc.err)
@@ -207,7 +206,7 @@ func FuzzArchive(f *testing.F) {
 	f.Add(archived(f, entry{name: "app/../x", content: "x"}))
 	f.Add(nested(f, 3))
 	f.Fuzz(func(t *testing.T, archive []byte) {
-		content, err := unpack(archive, small.budget(), 0)
+		content, err := small.budget().unpack(archive, everything, 0)
 		if err != nil {
 			return
 		}
@@ -224,7 +223,7 @@ func FuzzArchive(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := unpack(packed, small.budget(), 0)
+		again, err := small.budget().unpack(packed, everything, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

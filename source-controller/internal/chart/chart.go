@@ -141,6 +141,10 @@ type Result struct {
 	Archive []byte
 	// Origin is the digest that the repository gives for the chart, if any.
 	Origin string
+	// Mismatch: the archive is not the one that the index of the repository
+	// gives the digest of. Helm and Flux do not look, and there are indexes
+	// that were not written again after a chart was.
+	Mismatch bool
 	// Packaged: the archive was made here and not only fetched.
 	Packaged bool
 	// ValuesFiles are those that were merged.

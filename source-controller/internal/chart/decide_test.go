@@ -106,6 +106,7 @@ func TestResolve(t *testing.T) {
 		{"https://a.example/c", "file:///etc/passwd"}:       "the scheme 'file' is not http or https",
 		{"https://a.example/c", "oci://b/x"}:                "the scheme 'oci' is not http or https",
 		{"https://a.example/c", "https://b/%zz"}:            "it is not valid",
+		{"https://a.example/c%2Fd/", "app.tgz"}:             "https://a.example/c%2Fd/app.tgz",
 		{"https://a.example/c%20d", "app%20one.tgz"}:        "https://a.example/c%20d/app%20one.tgz",
 		{"https://a.example/c", "//b.example/app.tgz"}:      "https://b.example/app.tgz",
 		{"https://user:pw@a.example/c", "app.tgz"}:          "https://user:pw@a.example/c/app.tgz",
@@ -115,9 +116,8 @@ func TestResolve(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
-		resolved, err := resolve(base, in[1])
-		if err != nil {
+		var got string
+		if resolved, err := resolve(base, in[1]); err != nil {
 			got = err.Error()
 		} else {
 			got = resolved.String()

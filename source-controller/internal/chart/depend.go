@@ -95,7 +95,7 @@ func (f files) subcharts(limits Limits) (map[string]bool, error) {
 			sub[chartFile] = content
 		case !nested && path.Ext(dir) == ".tgz":
 			var err error
-			if sub, err = unpack(content, limits.budget(), 0); err != nil {
+			if sub, err = limits.budget().unpack(content, describing, 0); err != nil {
 				return nil, fmt.Errorf("the sub-chart '%s': %w", shorten(dir), err)
 			}
 		default:
@@ -151,7 +151,7 @@ func (p *packager) addRemote(ctx context.Context, content files, d *chart.Depend
 	if err != nil {
 		return err
 	}
-	inner, err := unpack(archive, b, 1)
+	inner, err := b.unpack(archive, describing, 1)
 	if err != nil {
 		return fmt.Errorf("the archive of version '%s' is no chart: %w", shorten(entry.Version), err)
 	}

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
-	"strings"
 
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/redact"
@@ -142,12 +140,11 @@ func (r *HTTPRepository) clientFor(target *url.URL) (*http.Client, error) {
 // with etag, it writes nothing and returns false. It returns the ETag of what
 // it wrote, if there is one.
 func (r *HTTPRepository) FetchIndex(ctx context.Context, w io.Writer, etag string) (newTag string, fresh bool, err error) {
-	target := *r.base
-	target.Path, target.RawPath = path.Join("/", target.Path, indexFile), ""
+	target := r.base.JoinPath(indexFile)
 	fail := func(err error) (string, bool, error) {
 		return "", false, fmt.Errorf("fetch %s: %w", redact.String(target.String()), err)
 	}
-	resp, err := r.get(ctx, &target, etag)
+	resp, err := r.get(ctx, target, etag)
 	if err != nil {
 		return fail(err)
 	}
@@ -274,9 +271,7 @@ func resolve(base *url.URL, reference string) (*url.URL, error) {
 		return nil, errors.New("it is not valid")
 	}
 	if !ref.IsAbs() {
-		directory := *base
-		directory.Path, directory.RawPath = strings.TrimSuffix(base.Path, "/")+"/", ""
-		ref = directory.ResolveReference(ref)
+		ref = base.JoinPath("/").ResolveReference(ref)
 		ref.RawQuery = base.RawQuery
 	}
 	if ref.Scheme != "http" && ref.Scheme != "https" || ref.Host == "" {

@@ -131,10 +131,9 @@ func TestIrregularIndexesAreBounded(t *testing.T) {
 	}
 }
 
-// A large index is checked, and charts are looked up in it, in memory for a
-// part of it.
-func TestLargeIndexNeedsLittleMemory(t *testing.T) {
-	const size = 50 << 20
+// writeIndex writes a large index to a file and opens it.
+func writeIndex(t testing.TB, size int) *os.File {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "index.yaml")
 	if err := os.WriteFile(path, testkit.HelmLargeIndex(size), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,28 +142,51 @@ func TestLargeIndexNeedsLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = file.Close() }()
+	t.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
+// A large index is checked, and charts are looked up in it, in memory for a
+// part of it. BenchmarkIndex has the figures for one at the limit.
+func TestLargeIndexNeedsLittleMemory(t *testing.T) {
+	checked, searched := writeIndex(t, 12<<20), writeIndex(t, 50<<20)
 	peak := watchHeap(t, func() {
-		start := time.Now()
-		if err := checkIndex(file); err != nil {
+		if err := checkIndex(checked); err != nil {
 			t.Error(err)
 		}
-		t.Logf("checked in %s", time.Since(start))
-		start = time.Now()
-		entries, _, err := lookup(file, "chart-7")
+		entries, _, err := lookup(searched, "chart-7")
 		if err != nil || len(entries) != 100 {
 			t.Errorf("%d versions, error %v", len(entries), err)
 		}
-		t.Logf("looked up in %s", time.Since(start))
 	})
-	t.Logf("%d MiB at most", peak>>20)
-	if peak > 32<<20 {
-		t.Errorf("%d bytes of heap for an index of %d", peak, size)
+	if peak > 16<<20 {
+		t.Errorf("the heap grew by %d bytes", peak)
+	}
+}
+
+// BenchmarkIndex reads an index of 50 MiB and reports by how much the heap grows
+// at most.
+func BenchmarkIndex(b *testing.B) {
+	file := writeIndex(b, 50<<20)
+	for name, work := range map[string]func() error{
+		"check":  func() error { return checkIndex(file) },
+		"lookup": func() error { _, _, err := lookup(file, "chart-7"); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			peak := watchHeap(b, func() {
+				for b.Loop() {
+					if err := work(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(peak)/(1<<20), "heap-MiB")
+		})
 	}
 }
 
 // watchHeap returns by how much the heap grows at most while work runs.
-func watchHeap(t *testing.T, work func()) uint64 {
+func watchHeap(t testing.TB, work func()) uint64 {
 	t.Helper()
 	var stats runtime.MemStats
 	runtime.GC()

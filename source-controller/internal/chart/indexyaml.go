@@ -196,7 +196,7 @@ func (b *blocks) flush() error {
 }
 
 // field reads a line "key: value", or "key:", which has the value nil.
-func field(content []byte) (key string, value any, err error) {
+func field(content []byte) (string, any, error) {
 	if name, simple := bytes.CutSuffix(content, []byte(":")); simple && plain(name) {
 		return string(name), nil, nil
 	}
@@ -204,9 +204,10 @@ func field(content []byte) (key string, value any, err error) {
 	if err := yaml.Unmarshal(content, &parsed); err != nil || len(parsed) != 1 {
 		return "", nil, errIrregular
 	}
-	for key, value = range parsed {
+	for key, value := range parsed {
+		return key, value, nil
 	}
-	return key, value, nil
+	return "", nil, errIrregular
 }
 
 // plain reports whether a key means itself in YAML, as names of charts do.

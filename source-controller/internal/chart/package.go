@@ -61,7 +61,7 @@ func (p *packager) begin(content files, packaged bool) (*chart.Metadata, *Result
 
 // fromArchive takes a chart that is packaged already.
 func (p *packager) fromArchive(ctx context.Context) (*Result, error) {
-	content, err := unpack(p.outline.archive, p.charts.options.Limits.budget(), 0)
+	content, err := p.charts.options.Limits.budget().unpack(p.outline.archive, everything, 0)
 	if err != nil {
 		return nil, failf(Reference, "the file '%s' is no chart: %w", shorten(p.request.Chart), err)
 	}

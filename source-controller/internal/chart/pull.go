@@ -4,7 +4,10 @@
 package chart
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"path"
 	"strings"
 )
@@ -37,7 +40,11 @@ func (c *Charts) Pull(ctx context.Context, repository Repository, request Reques
 	if err != nil {
 		return nil, err
 	}
-	content, err := unpack(archive, c.options.Limits.budget(), 0)
+	keep := describing
+	if result.Packaged {
+		keep = everything
+	}
+	content, err := c.options.Limits.budget().unpack(archive, keep, 0)
 	if err != nil {
 		return nil, failf(Pull, "the archive of version '%s' is no chart: %w", shorten(entry.Version), err)
 	}
@@ -45,6 +52,7 @@ func (c *Charts) Pull(ctx context.Context, repository Repository, request Reques
 	if err != nil {
 		return nil, failf(Pull, "the archive of version '%s' is no valid chart: %w", shorten(entry.Version), err)
 	}
+	result.Mismatch = differs(entry.Digest, archive)
 	if !result.Packaged {
 		result.Archive = archive
 		return result, nil
@@ -53,6 +61,14 @@ func (c *Charts) Pull(ctx context.Context, repository Repository, request Reques
 		return nil, err
 	}
 	return result, result.pack(metadata.Name, content)
+}
+
+// differs reports whether the index gives a digest for an archive that is not
+// its own. That of a registry is of something else, and checked there.
+func differs(digest string, archive []byte) bool {
+	want, err := hex.DecodeString(digest)
+	sum := sha256.Sum256(archive)
+	return err == nil && len(want) == len(sum) && !bytes.Equal(want, sum[:])
 }
 
 // validName refuses what cannot be the name of a chart in a repository.

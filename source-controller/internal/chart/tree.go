@@ -28,11 +28,11 @@ func (e *treeError) Unwrap() error { return e.err }
 
 // treeFailed gives an error of a Tree its reason: the given one if what is in
 // the tree is at fault.
-func treeFailed(reason Reason, err error, path string) error {
+func treeFailed(reason Reason, err error, at string) error {
 	if _, unreadable := errors.AsType[*treeError](err); unreadable {
 		reason = Pull
 	}
-	return failf(reason, "the chart at '%s': %w", shorten(path), err)
+	return failf(reason, "the chart at '%s': %w", shorten(at), err)
 }
 
 // scan calls visit for the regular files of a tree that are wanted, with their
@@ -84,18 +84,17 @@ type outline struct {
 // outline reads what describes the chart at a path.
 func (t Tree) outline(ctx context.Context, at string, limits Limits) (*outline, error) {
 	o := &outline{chart: files{}, rules: map[string]rules{}}
-	describing := map[string]bool{chartFile: true, requirementsFile: true, "Chart.lock": true, "requirements.lock": true}
 	b := limits.budget()
 	err := t.scan(ctx, func(name string) bool {
 		inChart, found := below(at, name)
-		return name == at || path.Base(name) == ignoreFile || found && describing[inChart]
+		return name == at || path.Base(name) == ignoreFile || found && (describing(inChart) || inChart == "Chart.lock" || inChart == "requirements.lock")
 	}, func(name string, size int64, content io.Reader) error {
 		if name == at {
 			archive, err := readArchive(content, size, limits.Chart)
 			o.archive = archive
 			return err
 		}
-		text, err := readFile(content, name, size, b)
+		text, err := b.readFile(content, name, size)
 		if err != nil {
 			return err
 		}
@@ -137,7 +136,7 @@ func (t Tree) read(ctx context.Context, o *outline, dirs map[string]files, other
 		}
 		return wanted
 	}, func(name string, size int64, in io.Reader) error {
-		content, err := readFile(in, name, size, b)
+		content, err := b.readFile(in, name, size)
 		if err != nil {
 			return err
 		}
@@ -150,7 +149,7 @@ func (t Tree) read(ctx context.Context, o *outline, dirs map[string]files, other
 				continue
 			}
 			chart[inChart] = content
-			if err := inspectNested(inChart, content, b, 0); err != nil {
+			if err := b.inspectNested(inChart, content, 0); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 	"github.com/weir-gitops/weir/source-controller/internal/chart"
@@ -27,6 +28,9 @@ const (
 	originKey = "weir.dev/chart-origin"
 	// newChartReason says that there is another chart than the stored one.
 	newChartReason = "NewChart"
+	// digestMismatchReason is that of the event about a chart that is not the
+	// one that the index describes.
+	digestMismatchReason = "ChartDigestMismatch"
 	// shortHash is how much of a commit goes into a version: versions become
 	// labels, which are short.
 	shortHash = 12
@@ -35,8 +39,7 @@ const (
 // build stores the chart unless it is there.
 func (c *Controller) build(ctx context.Context, s *scope) error {
 	repo, fromHelm := s.source.(*sourcev1.HelmRepository)
-	fromRegistry := fromHelm && repo.Spec.Type == sourcev1.HelmRepositoryTypeOCI
-	if s.settled && s.Artifact() != nil && !fromRegistry {
+	if s.settled && s.Artifact() != nil && !isRegistry(s.source) {
 		// The same source makes the same chart.
 		done := conditions.Get(s.obj, sourcev1.ArtifactInStorageCondition)
 		return s.Done(artifact.Outcome{Reason: done.Reason, Message: done.Message, EventReason: done.Reason, Event: done.Message})
@@ -56,6 +59,8 @@ func (c *Controller) build(ctx context.Context, s *scope) error {
 		conditions.Delete(s.obj, sourcev1.BuildFailedCondition)
 	} else if err := s.store(ctx, result); err != nil {
 		return err
+	} else if result.Mismatch {
+		c.mismatched(s, result)
 	}
 	return s.Done(outcome(result))
 }
@@ -130,6 +135,12 @@ func (s *scope) store(ctx context.Context, result *chart.Result) error {
 		status.ObservedValuesFiles = result.ValuesFiles
 	}
 	return nil
+}
+
+// mismatched tells that what was fetched is not what the index describes.
+func (c *Controller) mismatched(s *scope, result *chart.Result) {
+	c.Events.Eventf(s.obj, nil, corev1.EventTypeWarning, digestMismatchReason, "Reconcile",
+		"the archive of '%s' chart with version '%s' does not have the digest '%s' that the index gives for it", result.Name, result.Version, result.Origin)
 }
 
 // outcome words what is stored.

@@ -77,7 +77,7 @@ func (c *Controller) find(ctx context.Context, s *scope) error {
 	if err != nil {
 		return s.Fail(sourcev1.FetchFailedCondition, sourceUnavailableReason, fmt.Errorf("failed to get source: %w", err))
 	}
-	if repo, ok := obj.(*sourcev1.HelmRepository); ok && repo.Spec.Type == sourcev1.HelmRepositoryTypeOCI {
+	if isRegistry(s.source) {
 		s.obj.Status.ObservedSourceArtifactRevision = ""
 		return nil
 	}

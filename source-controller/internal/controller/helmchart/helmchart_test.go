@@ -73,6 +73,13 @@ func TestChartOfARepository(t *testing.T) {
 		return conditions.IsReady(hc) && !hc.Status.Artifact.HasDigest(before)
 	})
 
+	// One whose archive is not what the index says is taken, as Flux does, and
+	// told of.
+	s.server.AddEntry(testkit.HelmEntry{Name: "app", Version: "1.2.0", URLs: []string{"charts/app-1.1.0.tgz"}, Digest: strings.Repeat("0", 64)})
+	s.poke(&sourcev1.HelmRepository{}, "repo")
+	s.AwaitRevision("1.2.0")
+	s.AwaitEvent("ChartDigestMismatch", "the archive of 'app' chart with version '1.2.0' does not have the digest '000")
+
 	s.Must(s.Kube.Delete(t.Context(), s.Get()))
 	s.Eventually("the object is gone", s.IsGone)
 	if left := s.Files("*"); len(left) > 0 {
@@ -80,11 +87,18 @@ func TestChartOfARepository(t *testing.T) {
 	}
 }
 
+// Charts of one repository share its index, and its credentials.
 func TestChartsShareAnIndex(t *testing.T) {
 	t.Parallel()
-	s := newSuite(t)
+	s := newSuite(t, testkit.HelmMutualTLS(), testkit.HelmBasicAuth("bob", "s3cret"))
 	s.add(testkit.HelmChart{Name: "app", Version: "1.0.0"})
-	s.repository()
+	s.Secret("login", map[string]string{"username": "bob", "password": "s3cret"})
+	s.Secret("certs", map[string]string{
+		"ca.crt": string(s.server.CA), "tls.crt": string(s.server.ClientCert), "tls.key": string(s.server.ClientKey),
+	})
+	s.repository(func(r *sourcev1.HelmRepository) {
+		r.Spec.SecretRef, r.Spec.CertSecretRef = &fluxmeta.LocalObjectReference{Name: "login"}, &fluxmeta.LocalObjectReference{Name: "certs"}
+	})
 	s.chart()
 	for i := range 5 {
 		s.chart(func(hc *sourcev1.HelmChart) { hc.Name = fmt.Sprint("other-", i) })

@@ -93,8 +93,15 @@ func revisionOf(source sourcev1.Source) string {
 	return ""
 }
 
+// isRegistry reports whether a source is a HelmRepository of the type "oci",
+// which has no artifact.
+func isRegistry(source sourcev1.Source) bool {
+	repo, ok := source.(*sourcev1.HelmRepository)
+	return ok && repo.Spec.Type == sourcev1.HelmRepositoryTypeOCI
+}
+
 // chartsOf wakes the charts of a source that were not made from its artifact,
-// or are not ready.
+// or are not ready. For those of a registry nobody knows.
 func (c *Controller) chartsOf(kind string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []reconcile.Request {
 		source, ok := obj.(sourcev1.Source)
@@ -110,7 +117,7 @@ func (c *Controller) chartsOf(kind string) handler.EventHandler {
 		var requests []reconcile.Request
 		for i := range list.Items {
 			hc := &list.Items[i]
-			if !conditions.IsReady(hc) || hc.Status.ObservedSourceArtifactRevision != revisionOf(source) {
+			if isRegistry(source) || !conditions.IsReady(hc) || hc.Status.ObservedSourceArtifactRevision != revisionOf(source) {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(hc)})
 			}
 		}

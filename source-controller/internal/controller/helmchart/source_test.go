@@ -222,6 +222,13 @@ func TestChartOfARegistry(t *testing.T) {
 	push(testkit.HelmChart{Name: "app", Version: "1.2.0"})
 	s.Ask()
 	s.AwaitRevision("1.2.0")
+
+	// Another place wakes the chart, though there is no artifact to tell of it.
+	_, err = registry.PushChart("other", testkit.HelmChart{Name: "app", Version: "1.0.5"})
+	s.Must(err)
+	repo := &sourcev1.HelmRepository{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "repo"}}
+	s.Must(s.Kube.Patch(t.Context(), repo, client.RawPatch(client.Merge.Type(), []byte(`{"spec":{"url":"oci://`+registry.Host+`/other"}}`))))
+	s.AwaitRevision("1.0.5")
 }
 
 // quote writes a text in JSON.

@@ -163,7 +163,7 @@ func TestCredentials(t *testing.T) {
 			r.SecretRef, r.CertSecretRef = named("creds"), named("certs")
 			s.Secret("certs", map[string]string{"ca.crt": string(s.server.CA), "tls.crt": string(s.server.ClientCert), "tls.key": string(s.server.ClientKey)})
 		},
-		"of one Secret, as it was once": func(s *suite, r *sourcev1.HelmRepositorySpec) { r.SecretRef = named("creds") },
+		"of one Secret, as it was once": func(_ *suite, r *sourcev1.HelmRepositorySpec) { r.SecretRef = named("creds") },
 	}
 	for name, prepare := range tests {
 		t.Run(name, func(t *testing.T) {
