@@ -70,6 +70,9 @@ type Settings struct {
 	Config *rest.Config
 	// Log overrides the logger that the options describe.
 	Log *logr.Logger
+	// Grace is how long what runs in the manager gets to end when the process
+	// stops; the lease is held until then. Zero: 30 seconds.
+	Grace time.Duration
 }
 
 // New validates the options and prepares everything up to the start. Errors
@@ -198,12 +201,17 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 	}
 	selected[&corev1.Secret{}] = cache.ByObject{Label: configs}
 	selected[&corev1.ConfigMap{}] = cache.ByObject{Label: configs}
+	var grace *time.Duration
+	if s.Grace > 0 {
+		grace = &s.Grace
+	}
 	options := ctrl.Options{
-		Scheme:                 s.Scheme,
-		Logger:                 a.Log,
-		HealthProbeBindAddress: o.HealthAddr,
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddr, ExtraHandlers: pprof.GetHandlers()},
-		Cache:                  cache.Options{ByObject: selected, NewInformer: newInformer},
+		Scheme:                  s.Scheme,
+		GracefulShutdownTimeout: grace,
+		Logger:                  a.Log,
+		HealthProbeBindAddress:  o.HealthAddr,
+		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddr, ExtraHandlers: pprof.GetHandlers()},
+		Cache:                   cache.Options{ByObject: selected, NewInformer: newInformer},
 		// Secrets and ConfigMaps are read when a spec names them, never
 		// cached: the memory would hold every secret of the cluster.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},

@@ -11,6 +11,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
+	"github.com/weir-gitops/weir/pkg/exemption"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -26,7 +27,7 @@ func (c *Controller) validate(_ context.Context, s *scope) error {
 			errors.New("spec.sourceRef names an ExternalArtifact, and this controller takes none; start it with --feature-gates=ExternalArtifact=true"))
 	}
 	var err error
-	if s.rules, err = exemptions(s.obj.Spec.Ignore); err != nil {
+	if s.rules, err = exemption.FromSpec("spec.ignore", s.obj.Spec.Ignore); err != nil {
 		return reconcile.Stalled(kustomizev1.InvalidIgnoreRuleReason, err)
 	}
 	if !c.Options.NoCrossNamespaceRefs {
