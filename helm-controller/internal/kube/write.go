@@ -67,6 +67,7 @@ func (c *Client) Update(before, after []*unstructured.Unstructured, strict bool)
 // write applies objects in the order of their kinds.
 func (c *Client) write(objects []*unstructured.Unstructured, strict bool) ([]Written, error) {
 	defer c.Engine.Writing(c.set)()
+	c.Engine.Judge(c.set, c.Checks) // what the watch sees from now on is judged so
 	objects = last(objects)
 	written := make([]Written, 0, len(objects))
 	for len(objects) > 0 {
