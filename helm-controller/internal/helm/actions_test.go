@@ -6,12 +6,16 @@ package helm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
@@ -250,4 +254,63 @@ spec:
     metadata: {labels: {app: slow}}
     spec: {containers: [{name: main, image: nowhere.example.com/none}]}
 `)
+}
+
+// TestKindsThatAreGone: a release with an object of a kind that the cluster does
+// not have any more can be upgraded and uninstalled.
+func TestKindsThatAreGone(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*rig){
+		"upgrade":   func(r *rig) { r.done(r.job(state.Upgrade, r.chart(app("2.0.0")), nil)) },
+		"uninstall": func(r *rig) { r.done(r.job(state.Uninstall, nil, nil)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			group := name + ".gone.example.com"
+			chart := app("1.0.0").CRD(group, "Widget").
+				With("templates/cr.yaml", "apiVersion: "+group+"/v1\nkind: Widget\nmetadata: {name: one}\n")
+			r.done(r.job(state.Install, r.chart(chart), nil))
+			definitions := r.dynamic.Resource(schema.GroupVersionResource{
+				Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions",
+			})
+			r.must(definitions.Delete(t.Context(), "widgets."+group, metav1.DeleteOptions{}))
+			r.settled("the definition to be gone", func() bool {
+				_, err := definitions.Get(t.Context(), "widgets."+group, metav1.GetOptions{})
+				return apierrors.IsNotFound(err)
+			})
+			r.restart()
+			end(r)
+		})
+	}
+}
+
+// TestACrowd runs many releases of one chart at once.
+func TestACrowd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	chart := r.chart(app("1.0.0").ConfigMap("name", "{{ .Release.Name }} {{ uuidv4 }}"))
+	const crowd = 30
+	for i := range crowd {
+		r.object.Name = fmt.Sprintf("app-%d", i)
+		job := r.job(state.Install, chart, map[string]any{"size": float64(i)})
+		job.UID = types.UID(r.object.Name)
+		if !r.runner.Start(job) {
+			t.Fatalf("%s did not start", r.object.Name)
+		}
+	}
+	for range crowd {
+		if outcome := r.await(); outcome.Err != nil {
+			t.Error(outcome.Err)
+		}
+	}
+	seen := map[string]bool{}
+	for i := range crowd {
+		name := fmt.Sprintf("app-%d", i)
+		text := r.value(name + "-name")
+		if !strings.HasPrefix(text, name+" ") || seen[text] || r.value(name+"-settings") != fmt.Sprint(i) {
+			t.Errorf("%s has %q and %q", name, text, r.value(name+"-settings"))
+		}
+		seen[text] = true
+	}
 }

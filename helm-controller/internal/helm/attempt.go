@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -165,6 +166,9 @@ func (a *attempt) settle(outcome *Outcome) {
 		return
 	}
 	outcome.Release = a.result(history)
+	if rel := outcome.Release; rel != nil && strings.Contains(rel.Manifest, "kind: CustomResourceDefinition") {
+		a.run.capabilities.forget(a.kube.Mapper()) // whoever waits for this release may ask for its kinds
+	}
 	if outcome.Release != nil && outcome.Release.Status != release.Uninstalled {
 		outcome.Objects = a.objects(outcome.Release)
 	}
