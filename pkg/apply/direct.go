@@ -6,6 +6,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -147,4 +148,26 @@ func (s *Set) Drop(ref inventory.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.members, ref)
+}
+
+// indulge takes the live object of a step for what was applied, if that is
+// wanted and nothing but the managers of its fields would change.
+func (p *planner) indulge(ctx context.Context, s *step, outcome *unstructured.Unstructured) error {
+	if !p.opts.Hold || !p.opts.Indulge || s.action != Configured {
+		return nil
+	}
+	live, err := p.liveOf(ctx, s)
+	if err != nil || live == nil {
+		return err
+	}
+	if alike(withoutStatus(live), withoutStatus(outcome)) {
+		s.action, s.cleanup, s.owned = Unchanged, false, p.engine.pool.Record(live).Owned
+	}
+	return nil
+}
+
+func withoutStatus(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	out := &unstructured.Unstructured{Object: maps.Clone(obj.Object)}
+	delete(out.Object, "status")
+	return out
 }

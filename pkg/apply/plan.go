@@ -167,6 +167,9 @@ func (p *planner) judge(ctx context.Context, s *step) error {
 		return p.refused(ctx, s, err)
 	}
 	p.compare(s, record, result)
+	if err := p.indulge(ctx, s, result); err != nil {
+		return err
+	}
 	p.foresee(s, record, result)
 	return p.explain(ctx, s, record, result)
 }

@@ -48,6 +48,9 @@ type Options struct {
 	// Hold makes Apply write nothing. What it would write is held for drift
 	// from what was applied before, as it is after a restart.
 	Hold bool
+	// Indulge has Hold take an object for what was applied if an apply would change
+	// nothing of it but whose fields they are.
+	Indulge bool
 	// StageTimeout bounds the wait for definitions to take effect.
 	StageTimeout time.Duration
 }

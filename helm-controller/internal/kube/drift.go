@@ -141,7 +141,7 @@ func (d *Drift) begin(ctx context.Context, set *apply.Set, o DriftOptions) error
 		return fmt.Errorf("watch the objects of the release: %w", err)
 	}
 	set.Retain(inv)
-	if _, err := o.Engine.Apply(ctx, set, desired, apply.Options{Client: o.Client, Hold: true, StageTimeout: stageTimeout}); err != nil {
+	if _, err := o.Engine.Apply(ctx, set, desired, apply.Options{Client: o.Client, Hold: true, Indulge: true, StageTimeout: stageTimeout}); err != nil {
 		return fmt.Errorf("compare the release with the cluster: %w", advise(err))
 	}
 	d.engine, d.looked = o.Engine, key

@@ -228,22 +228,39 @@ func TestDriftIsShown(t *testing.T) {
 	k.serve("what was put back by hand is no drift", func(d Drifted) bool { return len(d.Found) == 1 && d.Found[0].Ref.Name == "s" })
 }
 
-// A release that a client has merged is compared in the same way.
+// A release that a client has merged is left as it is while nobody changes it, and
+// becomes ours when something is put back.
 func TestDriftOfClientSideRelease(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	const docs = `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: $NS, labels: {helm.toolkit.fluxcd.io/name: app, helm.toolkit.fluxcd.io/namespace: $NS}}, data: {key: chart}}`
-	obj := r.members(docs)[0]
-	_, err := r.resource(obj).Create(t.Context(), obj, createOptions("helm-controller"))
-	r.must(err)
-	k := newKeeper(t, r, docs, meta.DriftWarn)
-	if found := k.look().Found; len(found) > 0 {
-		t.Errorf("found %+v", found)
+	for _, manager := range []string{"helm-controller", "helm"} {
+		t.Run(manager, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			const docs = `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: $NS, labels: {helm.toolkit.fluxcd.io/name: app, helm.toolkit.fluxcd.io/namespace: $NS}}, data: {key: chart}}`
+			obj := r.members(docs)[0]
+			made, err := r.resource(obj).Create(t.Context(), obj, createOptions(manager))
+			r.must(err)
+			k := newKeeper(t, r, docs, meta.DriftEnabled)
+			for range 3 {
+				if found := k.look(); len(found.Corrected) > 0 {
+					t.Errorf("corrected %+v", found.Corrected)
+				}
+			}
+			if live := r.live("v1", "ConfigMap", "a"); live.GetResourceVersion() != made.GetResourceVersion() {
+				t.Errorf("it was written: %s", toYAML(t, live))
+			}
+			k.settled()
+			r.sent()
+			k.look()
+			r.wantRequests(r.sent())
+			r.kubectl("kubectl-edit", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: $NS}, data: {key: by hand}}")
+			corrected := k.serve("the change is put back", func(Drifted) bool { return r.field("a", "key") == "chart" })
+			if len(corrected) != 1 {
+				t.Errorf("corrected %v", corrected)
+			}
+			k.settled()
+		})
 	}
-	r.kubectl("kubectl-edit", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: $NS}, data: {key: by hand}}")
-	k.options.Mode = meta.DriftEnabled
-	k.serve("the change is put back", func(Drifted) bool { return r.field("a", "key") == "chart" })
-	k.settled()
 }
 
 // A path that somebody else sets again and again is left to the interval.
