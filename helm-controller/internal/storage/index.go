@@ -4,6 +4,7 @@
 package storage
 
 import (
+	"slices"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,7 +36,16 @@ type index struct {
 	lists    int
 	secrets  map[types.NamespacedName]sighting
 	releases map[types.NamespacedName]map[string]struct{} // names of Secrets
+	// writing counts the writes of this process that are under way: what is
+	// heard of a Secret meanwhile is no change by somebody else.
+	writing map[types.NamespacedName]int
+	// own are the versions that this process has written and not heard of yet,
+	// in order: the watch may be behind.
+	own map[types.NamespacedName][]string
 }
+
+// maxOwn bounds the versions that are kept of one Secret.
+const maxOwn = 8
 
 func newIndex(changed func(types.NamespacedName)) *index {
 	if changed == nil {
@@ -44,6 +54,7 @@ func newIndex(changed func(types.NamespacedName)) *index {
 	return &index{
 		changed: changed,
 		secrets: map[types.NamespacedName]sighting{}, releases: map[types.NamespacedName]map[string]struct{}{},
+		writing: map[types.NamespacedName]int{}, own: map[types.NamespacedName][]string{},
 	}
 }
 
@@ -89,6 +100,52 @@ func (i *index) has(namespace string, e *entry) {
 	})
 }
 
+// write notes that a write begins, and returns what to call at its end.
+func (i *index) write(namespace, key string) (done func()) {
+	if i == nil {
+		return func() {}
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	name := types.NamespacedName{Namespace: namespace, Name: key}
+	i.writing[name]++
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.writing[name]--; i.writing[name] == 0 {
+			delete(i.writing, name)
+		}
+	}
+}
+
+// wrote is has for the answer to a write.
+func (i *index) wrote(namespace string, e *entry) {
+	if i == nil {
+		return
+	}
+	i.has(namespace, e)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	key := types.NamespacedName{Namespace: namespace, Name: e.key}
+	if i.own[key] = append(i.own[key], e.version); len(i.own[key]) > maxOwn {
+		i.own[key] = i.own[key][1:]
+	}
+}
+
+// echo reports whether an event only tells what this process has done and
+// knows. The caller holds the lock.
+func (i *index) echo(key types.NamespacedName, version string) bool {
+	at := slices.Index(i.own[key], version)
+	if at < 0 {
+		return false
+	}
+	if i.own[key] = i.own[key][at+1:]; len(i.own[key]) == 0 {
+		delete(i.own, key)
+		return false // it is as new as what is known
+	}
+	return true
+}
+
 // gone notes that a Secret is not there any more. With a UID, only if it is
 // that one.
 func (i *index) gone(namespace, key string, uid types.UID) {
@@ -123,6 +180,7 @@ func (i *index) drop(key types.NamespacedName, uid types.UID) bool {
 		return false
 	}
 	delete(i.secrets, key)
+	delete(i.own, key)
 	delete(i.releases[s.release], key.Name)
 	if len(i.releases[s.release]) == 0 {
 		delete(i.releases, s.release)
@@ -148,6 +206,14 @@ func (i *index) Asked(err error) {
 // Replace implements cache.ReflectorStore. What this process has heard since
 // the list was asked for stays: the list may be older.
 func (i *index) Replace(items []any, _ string) error {
+	for release := range i.replace(items) {
+		i.changed(release)
+	}
+	return nil
+}
+
+// replace returns the releases of which a list tells something new.
+func (i *index) replace(items []any) map[types.NamespacedName]struct{} {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	listed := map[types.NamespacedName]sighting{}
@@ -158,33 +224,25 @@ func (i *index) Replace(items []any, _ string) error {
 	}
 	news := map[types.NamespacedName]struct{}{}
 	for key, s := range i.secrets {
-		if _, still := listed[key]; !still && s.at < i.lists {
-			i.drop(key, "")
+		if _, still := listed[key]; !still && s.at < i.lists && i.drop(key, "") && i.writing[key] == 0 {
 			news[s.release] = struct{}{}
 		}
 	}
 	for key, s := range listed {
-		if i.put(key, s) {
+		if i.put(key, s) && i.writing[key] == 0 {
 			news[s.release] = struct{}{}
 		}
 	}
-	first := !i.filled
-	i.filled, i.synced = true, true
-	if !first {
-		for release := range news {
-			i.changed(release)
-		}
+	if !i.filled {
+		news = nil
 	}
-	return nil
+	i.filled, i.synced = true, true
+	return news
 }
 
 // Add implements cache.ReflectorStore.
 func (i *index) Add(item any) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if key, s, ok := sightingOf(item); ok && i.put(key, s) && i.filled {
-		i.changed(s.release)
-	}
+	i.heard(item, func(key types.NamespacedName, s sighting) bool { return !i.echo(key, s.version) && i.put(key, s) })
 	return nil
 }
 
@@ -193,12 +251,22 @@ func (i *index) Update(item any) error { return i.Add(item) }
 
 // Delete implements cache.ReflectorStore.
 func (i *index) Delete(item any) error {
+	i.heard(item, func(key types.NamespacedName, s sighting) bool { return i.drop(key, s.uid) })
+	return nil
+}
+
+// heard notes an event of the watch and tells of it if it is news.
+func (i *index) heard(item any, note func(types.NamespacedName, sighting) bool) {
+	key, s, ok := sightingOf(item)
+	if !ok {
+		return
+	}
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	if key, s, ok := sightingOf(item); ok && i.drop(key, s.uid) && i.filled {
+	news := note(key, s) && i.filled && i.writing[key] == 0
+	i.mu.Unlock()
+	if news {
 		i.changed(s.release)
 	}
-	return nil
 }
 
 // Resync implements cache.ReflectorStore.

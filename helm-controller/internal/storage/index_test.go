@@ -36,6 +36,7 @@ func TestIndex(t *testing.T) {
 	tests := map[string]struct {
 		steps []func(*index)
 		want  string
+		told  int // how often somebody else has changed something
 	}{
 		"before the first list": {steps: []func(*index){func(i *index) { i.has("n", answered("a", "1", "1")) }}, want: "unknown"},
 		"an empty list":         {steps: []func(*index){list()}, want: ""},
@@ -68,14 +69,52 @@ func TestIndex(t *testing.T) {
 			}, want: "a=2/5",
 		},
 		"a deletion": {
-			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { _ = i.Delete(heard("a", "1", "4")) }}, want: "",
+			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { _ = i.Delete(heard("a", "1", "4")) }}, want: "", told: 1,
+		},
+		"an event of a write that is under way": {
+			steps: []func(*index){list(), func(i *index) {
+				done := i.write("n", "a")
+				_ = i.Add(heard("a", "1", "1"))
+				i.has("n", answered("a", "1", "1"))
+				done()
+				_ = i.Update(heard("a", "1", "1"))
+			}}, want: "a=1/1",
+		},
+		"events of writes that come late": {
+			steps: []func(*index){list(), func(i *index) {
+				i.wrote("n", answered("a", "1", "1"))
+				i.wrote("n", answered("a", "1", "2"))
+				_ = i.Add(heard("a", "1", "1"))
+			}}, want: "a=1/2",
+		},
+		"events of others after those": {
+			steps: []func(*index){list(), func(i *index) {
+				i.wrote("n", answered("a", "1", "1"))
+				i.wrote("n", answered("a", "1", "2"))
+				_ = i.Add(heard("a", "1", "1"))
+				_ = i.Add(heard("a", "1", "2"))
+				_ = i.Add(heard("a", "1", "3"))
+			}}, want: "a=1/3", told: 1,
+		},
+		"an event of another that is missed between": {
+			steps: []func(*index){list(), func(i *index) {
+				i.wrote("n", answered("a", "1", "1"))
+				_ = i.Add(heard("a", "1", "9"))
+			}}, want: "a=1/9", told: 1,
+		},
+		"an event after a write": {
+			steps: []func(*index){list(), func(i *index) {
+				i.write("n", "a")()
+				i.has("n", answered("a", "1", "1"))
+				_ = i.Update(heard("a", "1", "2"))
+			}}, want: "a=1/2", told: 1,
 		},
 		"one that was renamed": {
 			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) {
 				other := heard("a", "1", "2")
 				other.Labels["name"] = "other"
 				_ = i.Update(other)
-			}}, want: "",
+			}}, want: "", told: 1,
 		},
 		"the API server is away": {
 			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")) }}, want: "unknown",
@@ -90,7 +129,8 @@ func TestIndex(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := newIndex(nil)
+			told := 0
+			i := newIndex(func(types.NamespacedName) { told++ })
 			for _, step := range test.steps {
 				step(i)
 			}
@@ -102,8 +142,8 @@ func TestIndex(t *testing.T) {
 			if !known {
 				got = []string{"unknown"}
 			}
-			if strings.Join(got, " ") != test.want {
-				t.Errorf("got %v, want %s", got, test.want)
+			if strings.Join(got, " ") != test.want || told != test.told {
+				t.Errorf("got %v and %d changes, want %s and %d", got, told, test.want, test.told)
 			}
 		})
 	}

@@ -69,7 +69,8 @@ func TestUnchangedHistoryCostsNoRequest(t *testing.T) {
 
 func TestOwnWritesCostNoReads(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	var told sync.Map
+	r := newRig(t, func(o *storage.Options) { o.Changed = func(name types.NamespacedName) { told.Store(name, true) } })
 	create(t, r, "first", 1, "deployed")
 	r.settled(t, "first")
 	before := r.requests.Load()
@@ -85,6 +86,16 @@ func TestOwnWritesCostNoReads(t *testing.T) {
 	// An event of the create that comes after the update costs a look.
 	if got := r.requests.Load() - before; got > 3 {
 		t.Errorf("two writes took %d requests", got)
+	}
+	must(r.newStore(t).For(t.Context(), r.client, r.namespace).Mark(storage.Key("first", 1), release.Failed, ""))(t)
+	eventually(t, func() string {
+		if _, was := told.Load(types.NamespacedName{Namespace: r.namespace, Name: "first"}); !was {
+			return "was not told of another's write"
+		}
+		return ""
+	})
+	if _, was := told.Load(types.NamespacedName{Namespace: r.namespace, Name: "shop"}); was {
+		t.Error("was told of its own writes")
 	}
 }
 

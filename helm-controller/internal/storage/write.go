@@ -26,6 +26,7 @@ func (r *Records) Create(key string, document []byte, own map[string]string) (*R
 	if err != nil {
 		return nil, err
 	}
+	defer r.index.write(r.namespace, key)()
 	secret := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "type": recordType}}
 	secret.SetName(key)
 	secret.SetNamespace(r.namespace)
@@ -80,6 +81,7 @@ func (r *Records) Delete(key string) (*Record, error) {
 	if err != nil {
 		return nil, r.unreadable(key, err)
 	}
+	defer r.index.write(r.namespace, key)()
 	err = r.secrets.Delete(r.ctx, key, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &e.uid}})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, r.failed("delete", "Secret '"+key+"'", err)
@@ -116,6 +118,7 @@ func (r *Records) change(key string, edit func(before *Record) ([]byte, map[stri
 	if err != nil {
 		return nil, err
 	}
+	defer r.index.write(r.namespace, key)()
 	for range maxReplacements {
 		written, err := r.replace(base, stored, own, packed)
 		switch {
@@ -189,7 +192,8 @@ func (e *TooLargeError) Error() string {
 // written keeps what the API server answered to a write.
 func (r *Records) written(secret *unstructured.Unstructured) (*Record, error) {
 	e := entryOf(secret)
-	r.keep(e)
+	r.store.cache.put(r.place(e.key), e)
+	r.index.wrote(r.namespace, e)
 	r.show(e)
 	record, err := r.store.record(e)
 	if err != nil {
