@@ -11,6 +11,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"sigs.k8s.io/yaml"
 
+	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/hack/docs/markdown"
@@ -20,6 +21,11 @@ import (
 var ours = map[string]func() any{
 	"kustomize.toolkit.fluxcd.io/v1 Kustomization": func() any { return &kustomizev1.Kustomization{} },
 	"source.toolkit.fluxcd.io/v1 GitRepository":    func() any { return &sourcev1.GitRepository{} },
+
+	"helm.toolkit.fluxcd.io/v2 HelmRelease":      func() any { return &helmv2.HelmRelease{} },
+	"source.toolkit.fluxcd.io/v1 HelmRepository": func() any { return &sourcev1.HelmRepository{} },
+	"source.toolkit.fluxcd.io/v1 HelmChart":      func() any { return &sourcev1.HelmChart{} },
+	"source.toolkit.fluxcd.io/v1 OCIRepository":  func() any { return &sourcev1.OCIRepository{} },
 
 	"image.toolkit.fluxcd.io/v1 ImageUpdateAutomation": func() any { return &imagev1.ImageUpdateAutomation{} },
 	"image.toolkit.fluxcd.io/v1 ImageRepository":       func() any { return &imagev1.ImageRepository{} },
@@ -34,6 +40,7 @@ func TestExamplesDecode(t *testing.T) {
 		kustomizations:  "kustomize.toolkit.fluxcd.io/v1 Kustomization",
 		gitRepositories: "source.toolkit.fluxcd.io/v1 GitRepository",
 		automations:     "image.toolkit.fluxcd.io/v1 ImageUpdateAutomation",
+		helmReleases:    "helm.toolkit.fluxcd.io/v2 HelmRelease",
 	}
 	decoded := 0
 	for _, p := range pages(t) {

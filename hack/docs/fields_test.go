@@ -19,6 +19,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/spf13/pflag"
 
+	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
@@ -44,8 +45,15 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 			reflect.TypeFor[imagev1.ImageUpdateAutomationStatus](), reflect.TypeFor[imagev1.WeirStatus](),
 			reflect.TypeFor[imagev1.ImageStatus](), reflect.TypeFor[imagev1.PullRequestStatus](), reflect.TypeFor[imagev1.ImageRef](),
 		},
-		imageScans:    {reflect.TypeFor[imagev1.ImageRepositorySpec](), reflect.TypeFor[imagev1.ImageRepositoryStatus]()},
-		imagePolicies: {reflect.TypeFor[imagev1.ImagePolicySpec](), reflect.TypeFor[imagev1.ImagePolicyStatus]()},
+		helmReleases: {
+			reflect.TypeFor[helmv2.HelmReleaseSpec](), reflect.TypeFor[helmv2.HelmChartTemplateSpec](), reflect.TypeFor[helmv2.Install](),
+			reflect.TypeFor[helmv2.Upgrade](), reflect.TypeFor[helmv2.HelmReleaseStatus](),
+		},
+		ociRepositories: {reflect.TypeFor[sourcev1.OCIRepositorySpec](), reflect.TypeFor[sourcev1.OCIRepositoryStatus]()},
+		chartIndexes:    {reflect.TypeFor[sourcev1.HelmRepositorySpec](), reflect.TypeFor[sourcev1.HelmRepositoryStatus]()},
+		helmCharts:      {reflect.TypeFor[sourcev1.HelmChartSpec](), reflect.TypeFor[sourcev1.HelmChartStatus]()},
+		imageScans:      {reflect.TypeFor[imagev1.ImageRepositorySpec](), reflect.TypeFor[imagev1.ImageRepositoryStatus]()},
+		imagePolicies:   {reflect.TypeFor[imagev1.ImagePolicySpec](), reflect.TypeFor[imagev1.ImagePolicyStatus]()},
 	}
 	for path, p := range specPages(t) {
 		for _, typ := range types[path] {
@@ -196,6 +204,7 @@ func TestEveryFlagIsDescribed(t *testing.T) {
 		gitRepositories: "source-controller/internal/app/options.go",
 		gpuQuotas:       "gpu-quota-controller/internal/app/options.go",
 		automations:     "image-automation-controller/internal/app/options.go",
+		helmReleases:    "helm-controller/internal/app/options.go",
 	} {
 		p := specPages(t)[path]
 		defined := flags(t, options)

@@ -21,6 +21,10 @@ const (
 	kustomizations  = "kustomize-controller/docs/kustomizations.md"
 	gitRepositories = "source-controller/docs/gitrepositories.md"
 	gpuQuotas       = "gpu-quota-controller/docs/gpuquotas.md"
+	helmReleases    = "helm-controller/docs/helmreleases.md"
+	ociRepositories = "source-controller/docs/ocirepositories.md"
+	chartIndexes    = "source-controller/docs/helmrepositories.md"
+	helmCharts      = "source-controller/docs/helmcharts.md"
 	automations     = "image-automation-controller/docs/imageupdateautomations.md"
 	imageScans      = "image-automation-controller/docs/imagerepositories.md"
 	imagePolicies   = "image-automation-controller/docs/imagepolicies.md"
@@ -58,6 +62,10 @@ func specPages(t *testing.T) map[string]*markdown.Page {
 		automations:     readPage(t, automations),
 		imageScans:      readPage(t, imageScans),
 		imagePolicies:   readPage(t, imagePolicies),
+		helmReleases:    readPage(t, helmReleases),
+		ociRepositories: readPage(t, ociRepositories),
+		chartIndexes:    readPage(t, chartIndexes),
+		helmCharts:      readPage(t, helmCharts),
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	kustomizeController = "system:serviceaccount:weir-system:kustomize-controller"
 	quotaController     = "system:serviceaccount:weir-system:gpu-quota-controller"
 	imageController     = "system:serviceaccount:weir-system:image-automation-controller"
+	helmController      = "system:serviceaccount:weir-system:helm-controller"
 )
 
 func TestBootstrapIsAccepted(t *testing.T) {
@@ -92,6 +93,7 @@ func TestOverlaysDiffer(t *testing.T) {
 	}
 	for name, flags := range map[string][]string{
 		"kustomize-controller":        {"--default-service-account=default", "--no-cross-namespace-refs=true", "--no-remote-bases=true"},
+		"helm-controller":             {"--default-service-account=default", "--no-cross-namespace-refs=true"},
 		"image-automation-controller": {"--no-cross-namespace-refs=true"},
 	} {
 		deployment := "Deployment weir-system/" + name
@@ -142,6 +144,7 @@ func TestRights(t *testing.T) {
 	all := rights()
 	maps.Copy(all, quotaRights())
 	maps.Copy(all, imageRights())
+	maps.Copy(all, helmRights())
 	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -53,7 +53,7 @@ type Controller struct {
 
 // Programs are the controllers that there are.
 func Programs() []string {
-	return []string{"source-controller", "kustomize-controller", "gpu-quota-controller", "image-automation-controller"}
+	return []string{"source-controller", "kustomize-controller", "helm-controller", "gpu-quota-controller", "image-automation-controller"}
 }
 
 // StartControllers starts the controllers, each with the token of its own
@@ -76,6 +76,9 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	if p.Kustomize, err = p.newController(ctx, "kustomize-controller", func(disk string) []string {
 		return []string{local, "--artifact-path=" + disk}
 	}); err != nil {
+		return err
+	}
+	if p.Helm, err = p.newController(ctx, "helm-controller", func(string) []string { return []string{local} }); err != nil {
 		return err
 	}
 	if p.Quota, err = p.newQuotaController(ctx, webhook, webhook); err != nil {
@@ -113,7 +116,7 @@ func (p *Platform) newImageController(ctx context.Context, flags ...string) (*Co
 
 // Controllers are those that were started.
 func (p *Platform) Controllers() []*Controller {
-	return slices.DeleteFunc(append([]*Controller{p.Source, p.Kustomize, p.Quota, p.Image}, p.replicas...), func(c *Controller) bool { return c == nil })
+	return slices.DeleteFunc(append([]*Controller{p.Source, p.Kustomize, p.Helm, p.Quota, p.Image}, p.replicas...), func(c *Controller) bool { return c == nil })
 }
 
 // newController prepares a controller. flags returns those that only it has,

@@ -31,8 +31,8 @@ import (
 type Platform struct {
 	// Cluster is there after StartCluster.
 	Cluster *testkit.Cluster
-	// Source, Kustomize, Quota and Image are there, and run, after StartControllers.
-	Source, Kustomize, Quota, Image *Controller
+	// Source, Kustomize, Helm, Quota and Image are there, and run, after StartControllers.
+	Source, Kustomize, Helm, Quota, Image *Controller
 	// Repository and Models are there after Serve.
 	Repository *Repository
 	Models     *Models
