@@ -39,11 +39,11 @@ func TestMain(m *testing.M) {
 
 // elsewhere are commands that something else runs, or nothing here can.
 var elsewhere = []*regexp.Regexp{
-	regexp.MustCompile(`^(\w+=\S+ )?make\b`),                     // .ci/run does; hack/docs tests that the targets exist
-	regexp.MustCompile(`^kubectl .*\b(logs|port-forward)\b`),     // no container runs here
-	regexp.MustCompile(`\bhttp://localhost:9090/`),               // what was forwarded
-	regexp.MustCompile(`^(sops|git add)\b`),                      // the tests of internal/decrypt encrypt with the library of sops
-	regexp.MustCompile(`^git (log|revert|push|verify-commit)\b`), // the demo runs them, on what the automation has committed
+	regexp.MustCompile(`^(\w+=\S+ )?make\b`),                      // .ci/run does; hack/docs tests that the targets exist
+	regexp.MustCompile(`^kubectl .*\b(logs|port-forward|exec)\b`), // no container runs here
+	regexp.MustCompile(`\bhttp://localhost:9090/`),                // what was forwarded
+	regexp.MustCompile(`^(sops|git add)\b`),                       // the tests of internal/decrypt encrypt with the library of sops
+	regexp.MustCompile(`^git (log|revert|push|verify-commit)\b`),  // the demo runs them, on what the automation has committed
 }
 
 // What the commands of the pages expect to be there.
@@ -64,6 +64,7 @@ items:
       spec: {containers: [{name: nothing, image: nothing}]}
 - {apiVersion: apps/v1, kind: Deployment, metadata: {name: source-controller, namespace: flux-system}, spec: *nothing}
 - {apiVersion: apps/v1, kind: Deployment, metadata: {name: kustomize-controller, namespace: flux-system}, spec: *nothing}
+- {apiVersion: apps/v1, kind: Deployment, metadata: {name: helm-controller, namespace: flux-system}, spec: *nothing}
 `
 
 // TestCommands runs the shell blocks of each page in their order. The README
@@ -156,7 +157,7 @@ func (s *shell) pages() []*markdown.Page {
 	if err != nil {
 		s.Fatal(err)
 	}
-	order := []string{"README.md", "docs/", "kustomize-controller/docs/", "source-controller/docs/", "image-automation-controller/docs/", "bootstrap/README.md"}
+	order := []string{"README.md", "docs/", "kustomize-controller/docs/", "source-controller/docs/", "helm-controller/docs/", "image-automation-controller/docs/", "bootstrap/README.md"}
 	place := func(p *markdown.Page) int {
 		return slices.IndexFunc(order, func(prefix string) bool { return strings.HasPrefix(p.Path, prefix) })
 	}

@@ -19,6 +19,10 @@ import (
 var kinds = []schema.GroupVersionResource{
 	{Group: "kustomize.toolkit.fluxcd.io", Version: "v1", Resource: "kustomizations"},
 	{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "gitrepositories"},
+	{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "ocirepositories"},
+	{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "helmrepositories"},
+	{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "helmcharts"},
+	{Group: "helm.toolkit.fluxcd.io", Version: "v2", Resource: "helmreleases"},
 	{Group: "image.toolkit.fluxcd.io", Version: "v1", Resource: "imageupdateautomations"},
 }
 
