@@ -94,6 +94,23 @@ func (p *Platform) StartControllers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// StartHelmController starts helm-controller alone, with flags beside those that
+// it gets here anyway. Its requests to the API server go through the proxy.
+func (p *Platform) StartHelmController(ctx context.Context, proxy *testkit.FaultProxy, flags ...string) (err error) {
+	p.Helm, err = p.newController(ctx, "helm-controller", func(string) []string { return append([]string{local}, flags...) })
+	if err != nil {
+		return err
+	}
+	account, err := p.Cluster.ServiceAccountConfig(ctx, Namespace, p.Helm.Name)
+	if err != nil {
+		return err
+	}
+	if err := testkit.WriteKubeconfig(proxy.Config(account), p.Helm.Kubeconfig); err != nil {
+		return err
+	}
+	return p.Helm.Start(ctx)
+}
+
 // StartImageController starts an image-automation-controller, or one more, with
 // flags beside those that it gets here anyway. Image is the last one.
 func (p *Platform) StartImageController(ctx context.Context, flags ...string) error {
