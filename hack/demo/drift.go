@@ -22,18 +22,7 @@ import (
 
 // scaleByHand does what somebody in a hurry does, and sees it undone.
 func (s *story) scaleByHand(ctx context.Context) (outcome, error) {
-	deployments := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	events, err := s.platform.Resource(deployments).Namespace(serving).Watch(ctx, metav1.ListOptions{
-		FieldSelector: "metadata.name=model-server",
-	})
-	if err != nil {
-		return outcome{}, fmt.Errorf("watch the model server: %w", err)
-	}
-	defer events.Stop()
-	if _, err := s.platform.Kubectl(ctx, "scale", "--namespace="+serving, "deployment/model-server", "--replicas=3"); err != nil {
-		return outcome{}, err
-	}
-	took, err := revertedAfter(ctx, events, 1, 3)
+	took, err := s.scaledBack(ctx, serving, "model-server", 3)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -49,6 +38,25 @@ func (s *story) scaleByHand(ctx context.Context) (outcome, error) {
 		"Event "+message), nil
 }
 
+// scaledBack scales a Deployment by hand and returns how long it was so.
+func (s *story) scaledBack(ctx context.Context, namespace, name string, replicas int64) (time.Duration, error) {
+	deployments := s.platform.Resource(schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}).Namespace(namespace)
+	live, err := deployments.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return 0, err
+	}
+	right, _, _ := unstructured.NestedInt64(live.Object, "spec", "replicas")
+	events, err := deployments.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		return 0, fmt.Errorf("watch the Deployment %s: %w", name, err)
+	}
+	defer events.Stop()
+	if _, err := s.platform.Kubectl(ctx, "scale", "--namespace="+namespace, "deployment/"+name, fmt.Sprintf("--replicas=%d", replicas)); err != nil {
+		return 0, err
+	}
+	return revertedAfter(ctx, events, right, replicas)
+}
+
 // revertedAfter is the time from the event that shows the changed number of
 // replicas to the one that shows the right number again.
 func revertedAfter(ctx context.Context, events watch.Interface, right, changed int64) (time.Duration, error) {
@@ -56,10 +64,10 @@ func revertedAfter(ctx context.Context, events watch.Interface, right, changed i
 	for {
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("the model server has not got its %d replicas back: %w", right, context.Cause(ctx))
+			return 0, fmt.Errorf("the Deployment has not got its %d replicas back: %w", right, context.Cause(ctx))
 		case event, ok := <-events.ResultChan():
 			if !ok {
-				return 0, errors.New("the watch of the model server ended")
+				return 0, errors.New("the watch of the Deployment ended")
 			}
 			deployment, ok := event.Object.(*unstructured.Unstructured)
 			if !ok {

@@ -31,7 +31,7 @@ type story struct {
 	chronicle *chronicle
 
 	// Hashes of commits, named after what they do.
-	setUp, raise, bad, restored, waiting, ship, adapter string
+	setUp, raise, bad, badValues, restored, waiting, ship, adapter string
 }
 
 // A step is one thing to see.
@@ -61,11 +61,15 @@ func (s *story) steps() []step {
 		{title: "Install Weir: kubectl apply -k bootstrap", run: s.install},
 		{title: "Start the controllers under their own service accounts", run: s.startControllers},
 		{title: "Push the first commit, and connect the cluster to the repository", run: s.pushFirst},
+		{title: "Install the charts of that commit", run: s.installCharts, patience: chartPatience},
 		{title: "Push a commit that changes a GPU count", run: s.raiseGPUs},
 		{title: "Scale GPUs by hand", run: s.scaleByHand},
 		{title: "Push a commit with one bad manifest among good changes", run: s.pushBad},
 		{title: "Revert the bad commit", run: s.revertBad},
 		{title: "Revert the change of the GPU count", run: s.rollBack},
+		{title: "Push values with which a chart's pods cannot run", run: s.breakUpgrade, patience: chartPatience},
+		{title: "Revert the values", run: s.mendUpgrade, patience: chartPatience},
+		{title: "Scale by hand what a chart has made", run: s.scaleChart},
 		{title: "Plan a change before it is applied", run: s.plan},
 		{title: "Push a commit that would take a team's namespace away", run: s.guardPrune},
 		{title: "Push a commit that needs more GPUs than the team's budget", run: s.neverFits},
@@ -99,12 +103,13 @@ func (s *story) tell(ctx context.Context) error {
 	return nil
 }
 
-const summary = `Four controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
+const summary = `Five controllers, each with no more than its own rights, brought every commit to the cluster in the order of its
 dependencies, undid what was changed by hand, refused a bad commit as a whole, rolled back by git revert, told what a
 commit would do before it did it, kept a namespace that nobody meant to delete, held a team to its GPU budget whoever
 asked for more, let a commit wait for GPUs and go through when there were some, waited for a Job, outlived kill -9,
-trained each model once, and released a model by itself when it was better, signed and with its reasons, but not when it
-was worse, and not again after somebody had taken it back. Each of these claims was checked against the API server.`
+rolled a chart back that could not run, trained each model once, and released a model by itself when it was better,
+signed and with its reasons, but not when it was worse, and not again after somebody had taken it back. Each of these
+claims was checked against the API server.`
 
 // perform runs one step within its deadline. If it fails, it shows what might
 // explain it.
