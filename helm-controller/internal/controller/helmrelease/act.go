@@ -74,6 +74,7 @@ func (c *Controller) job(ctx context.Context, s *scope, post *postrender.Chain) 
 			Config: s.target.Tenants.Config(s.obj.Namespace, s.account),
 			Engine: s.target.Engine,
 			Checks: s.checks,
+			Ignore: s.rules,
 			Legacy: obj.GetWaitStrategy() == helmv2.WaitStrategyLegacy,
 			Log:    ctrl.LoggerFrom(ctx).WithName("helm"),
 		},

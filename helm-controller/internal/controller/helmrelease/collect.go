@@ -33,6 +33,7 @@ func (c *Controller) take(s *scope, outcome helm.Outcome) {
 	m := s.memory
 	m.running = nil
 	m.drift.Reset()
+	m.drifting = true // the action has had its objects followed
 	if m.gated != nil {
 		c.warnOnce(s, m.gated.warnings)
 		m.gated = nil
