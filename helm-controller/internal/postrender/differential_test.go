@@ -228,7 +228,7 @@ func annotate(t *testing.T, objects []string, key string) string {
 
 func canonical(t *testing.T, manifest string) (objects []string) {
 	t.Helper()
-	for _, text := range strings.Split("\n"+manifest, "\n---\n") {
+	for text := range strings.SplitSeq("\n"+manifest, "\n---\n") {
 		var object map[string]any
 		if err := yaml.Unmarshal([]byte(text), &object); err != nil {
 			t.Fatal(fmt.Errorf("%w in\n%s", err, text))

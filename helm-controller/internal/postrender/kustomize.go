@@ -4,17 +4,15 @@
 package postrender
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/builtins"
+	"sigs.k8s.io/kustomize/api/filters/imagetag"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/api/provider"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	kustomize "sigs.k8s.io/kustomize/api/types"
@@ -49,40 +47,22 @@ func newRenderer(spec *helmv2.Kustomize) (renderer, error) {
 		if err := readable([]byte(p.Patch)); err != nil {
 			return renderer{}, fmt.Errorf("patches[%d]: %w", i, err)
 		}
-		patch := kustomize.Patch{Patch: p.Patch}
+		whole := kustomize.Patch{Patch: p.Patch}
 		if t := p.Target; t != nil {
-			patch.Target = &kustomize.Selector{
+			whole.Target = &kustomize.Selector{
 				ResId:         resid.ResId{Gvk: resid.Gvk{Group: t.Group, Version: t.Version, Kind: t.Kind}, Name: t.Name, Namespace: t.Namespace},
 				LabelSelector: t.LabelSelector, AnnotationSelector: t.AnnotationSelector,
 			}
 		}
-		if _, err := transformer(patch); err != nil {
+		if _, err := readPatch(whole); err != nil {
 			return renderer{}, fmt.Errorf("patches[%d]: %w", i, err)
 		}
-		r.patches = append(r.patches, patch)
+		r.patches = append(r.patches, whole)
 	}
 	for _, image := range spec.Images {
 		r.images = append(r.images, kustomize.Image{Name: image.Name, NewName: image.NewName, NewTag: image.NewTag, Digest: image.Digest})
 	}
 	return r, nil
-}
-
-// transformer returns kustomize's own for a patch. It keeps what it has read,
-// and must not be used by two at once.
-func transformer(patch kustomize.Patch) (resmap.Transformer, error) {
-	config, err := json.Marshal(struct {
-		Patch  string              `json:"patch,omitempty"`
-		Target *kustomize.Selector `json:"target,omitempty"`
-	}{patch.Patch, patch.Target})
-	if err != nil {
-		return nil, fmt.Errorf("encode a patch: %w", err)
-	}
-	plugin := builtins.NewPatchTransformerPlugin()
-	factory := resmap.NewFactory(provider.NewDefaultDepProvider().GetResourceFactory())
-	if err := plugin.Config(resmap.NewPluginHelpers(nil, nil, factory, nil), config); err != nil {
-		return nil, withoutContent(err)
-	}
-	return plugin, nil
 }
 
 // placeAnnotation holds the number of the document that an object is from while
@@ -97,22 +77,22 @@ func (r renderer) apply(objects resmap.ResMap) (resmap.ResMap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write objects: %w", withoutContent(err))
 	}
-	for i, patch := range r.patches {
-		t, err := transformer(patch)
-		if err != nil {
-			return nil, fmt.Errorf("patches[%d]: %w", i, err)
+	for i, whole := range r.patches {
+		p, err := readPatch(whole)
+		if err == nil {
+			err = p.apply(objects)
 		}
-		if err := t.Transform(objects); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("patches[%d]: %w", i, withoutContent(err))
 		}
 		objects.DropEmpties()
 	}
 	for i, image := range r.images {
-		t := builtins.ImageTagTransformerPlugin{ImageTag: image, FieldSpecs: imageFields()}
-		if err := t.Transform(objects); err != nil {
+		err := errors.Join(objects.ApplyFilter(imagetag.LegacyFilter{ImageTag: image}),
+			objects.ApplyFilter(imagetag.Filter{ImageTag: image, FsSlice: imageFields()}))
+		if err != nil {
 			return nil, fmt.Errorf("images[%d]: %w", i, withoutContent(err))
 		}
-		objects.DropEmpties()
 	}
 	if slices.ContainsFunc(objects.Resources(), renamed) {
 		return r.build(before)

@@ -11,7 +11,8 @@ import (
 	"regexp"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/builtins"
+	"sigs.k8s.io/kustomize/api/filters/annotations"
+	"sigs.k8s.io/kustomize/api/filters/labels"
 	"sigs.k8s.io/kustomize/api/provider"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
@@ -147,18 +148,14 @@ func (c *Chain) change(documents []document) (err error) {
 
 // mark puts common metadata and the labels of the origin on objects.
 func (c *Chain) mark(objects resmap.ResMap) error {
-	labels, annotations := maps.Clone(c.common.Labels), c.common.Annotations
-	if labels == nil {
-		labels = map[string]string{}
+	own := map[string]string{}
+	maps.Copy(own, c.common.Labels)
+	maps.Copy(own, c.origin)
+	if err := objects.ApplyFilter(labels.Filter{Labels: own, FsSlice: metadataField("labels")}); err != nil {
+		return fmt.Errorf("set labels: %w", withoutContent(err))
 	}
-	maps.Copy(labels, c.origin)
-	for _, t := range []resmap.Transformer{
-		&builtins.LabelTransformerPlugin{Labels: labels, FieldSpecs: metadataField("labels")},
-		&builtins.AnnotationsTransformerPlugin{Annotations: annotations, FieldSpecs: metadataField("annotations")},
-	} {
-		if err := t.Transform(objects); err != nil {
-			return fmt.Errorf("set labels and annotations: %w", withoutContent(err))
-		}
+	if err := objects.ApplyFilter(annotations.Filter{Annotations: c.common.Annotations, FsSlice: metadataField("annotations")}); err != nil {
+		return fmt.Errorf("set annotations: %w", withoutContent(err))
 	}
 	return nil
 }

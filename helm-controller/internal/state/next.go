@@ -159,26 +159,19 @@ func exceeded(obj *helmv2.HelmRelease, s State) Step {
 
 // choose returns the action that a state calls for, incomplete as yet.
 func choose(obj *helmv2.HelmRelease, s State) Step {
-	policy := s.want.Policy
 	switch s.Kind {
 	case TargetChanged:
 		step, _ := Removal(obj)
 		step.Reason = "the release is another one now: " + s.Reason
 		return step
 	case Absent:
-		if !forced(obj) && installStrategy(obj, policy).exhausted() {
-			return exceeded(obj, s)
-		}
-		return Step{Action: Install, Reason: s.Reason, Replace: replaces(obj, s)}
+		return unlessExhausted(obj, s, installStrategy(obj, s.want.Policy), Step{Action: Install, Reason: s.Reason, Replace: replaces(obj, s)})
 	case Locked:
 		return unlock(obj, s)
 	case Unmanaged:
 		return Step{Action: Upgrade, Reason: s.Reason, Anew: true}
 	case OutOfSync:
-		if !forced(obj) && upgradeStrategy(obj, policy).exhausted() {
-			return exceeded(obj, s)
-		}
-		return Step{Action: Upgrade, Reason: s.Reason}
+		return unlessExhausted(obj, s, upgradeStrategy(obj, s.want.Policy), Step{Action: Upgrade, Reason: s.Reason})
 	case Untested:
 		return Step{Action: Test, Reason: s.Reason}
 	case Interrupted:
@@ -192,6 +185,15 @@ func choose(obj *helmv2.HelmRelease, s State) Step {
 	case Running:
 	}
 	return Step{Reason: s.Reason}
+}
+
+// unlessExhausted returns a step if retries for it are left, or somebody asks
+// for one.
+func unlessExhausted(obj *helmv2.HelmRelease, s State, strategy strategy, step Step) Step {
+	if strategy.exhausted() && !forced(obj) {
+		return exceeded(obj, s)
+	}
+	return step
 }
 
 // replaces reports whether an install takes the name of an uninstalled release
@@ -281,12 +283,12 @@ func complete(obj *helmv2.HelmRelease, s State, step Step) Step {
 	if found != nil {
 		step.Version = found.Version
 	}
-	switch step.Action {
-	case Install, Upgrade:
+	if step.Action == Install || step.Action == Upgrade {
 		step.Version++
 		step.Chart, step.OCIDigest, step.ConfigDigest = want.Chart, want.OCIDigest, want.ConfigDigest
 		step.PostRenderersDigest, step.CommonMetadataDigest = want.PostRenderersDigest, want.CommonMetadataDigest
-	case Rollback:
+	}
+	if step.Action == Rollback {
 		step.Version++
 		target := s.seen.version(step.To)
 		step.Chart, step.ConfigDigest = target.Chart, release.ConfigDigest(target.Config)

@@ -112,39 +112,41 @@ func settle(obj *helmv2.HelmRelease) {
 // send, or nil if there is nothing to tell: an action that was cut off is
 // neither success nor failure.
 func Record(obj *helmv2.HelmRelease, outcome Outcome) *Event {
-	step := outcome.Step
-	if step.Action == Install || step.Action == Upgrade {
-		if outcome.Duration > 0 {
-			obj.Status.LastAttemptedReleaseActionDuration = &metav1.Duration{Duration: outcome.Duration}
-		}
+	action := outcome.Step.Action
+	if (action == Install || action == Upgrade) && outcome.Duration > 0 {
+		obj.Status.LastAttemptedReleaseActionDuration = &metav1.Duration{Duration: outcome.Duration}
 	}
 	if outcome.Err != nil && outcome.Canceled != "" {
 		cutOff(obj, outcome)
 		return nil
 	}
-	var event *Event
-	switch step.Action {
-	case Install, Upgrade:
-		event = recordRelease(obj, outcome)
-	case Test:
-		event = recordTest(obj, outcome)
-	case Rollback:
-		event = recordRollback(obj, outcome)
-	case UninstallRemediation:
-		event = recordUndoing(obj, outcome)
-	case Uninstall:
-		event = recordUninstall(obj, outcome)
-	case Unlock:
-		event = recordUnlock(obj, outcome)
-	case None:
-	}
-	if !(step.Action == Unlock && outcome.Err != nil) {
+	event := record(obj, outcome)
+	if action != Unlock || outcome.Err == nil {
 		settle(obj)
 	}
 	if event != nil && event.Failure {
 		event.Logs = outcome.Logs
 	}
 	return event
+}
+
+func record(obj *helmv2.HelmRelease, outcome Outcome) *Event {
+	switch outcome.Step.Action {
+	case Install, Upgrade:
+		return recordRelease(obj, outcome)
+	case Test:
+		return recordTest(obj, outcome)
+	case Rollback:
+		return recordRollback(obj, outcome)
+	case UninstallRemediation:
+		return recordUndoing(obj, outcome)
+	case Uninstall:
+		return recordUninstall(obj, outcome)
+	case Unlock:
+		return recordUnlock(obj, outcome)
+	case None:
+	}
+	return nil
 }
 
 // cutOff records what an action has stored before it was cut off, so that the
@@ -174,7 +176,7 @@ func recordRelease(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 		return released(obj, step, reasons[0])
 	}
 	if outcome.Err == nil {
-		outcome.Err = errors.New("Helm reports success, and the release is not in its storage")
+		outcome.Err = errors.New("helm reports success, and the release is not in its storage")
 	}
 	obj.Status.Failures++
 	if stored != nil {
@@ -220,7 +222,7 @@ func recordTest(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 	if ours {
 		made := release.Snapshot(outcome.Release, current.Action, current.OCIDigest)
 		put(obj, made)
-		made.TestHooks = tests(obj, outcome.Release)
+		made.TestHooks = new(tests(obj, outcome.Release))
 		current = made
 	} else if outcome.Err == nil {
 		outcome.Err = fmt.Errorf("the tests that have run are not those of %s", releaseName(current))

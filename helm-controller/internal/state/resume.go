@@ -64,17 +64,15 @@ func resumeRelease(obj *helmv2.HelmRelease, want Desired, begun *helmv2.PendingA
 			step.To = target.Version
 		}
 	}
-	switch found.Status {
-	case release.Deployed:
-		return Outcome{Step: step, Release: found}, true
-	case release.Failed:
+	outcome := Outcome{Step: step, Release: found}
+	if found.Status == release.Failed {
 		if from, ok := unlockedFrom(found); ok {
-			step.Action, step.From = Unlock, from
-			return Outcome{Step: step, Release: found}, true
+			outcome.Step.Action, outcome.Step.From = Unlock, from
+		} else {
+			outcome.Err = errors.New(found.Description)
 		}
-		return Outcome{Step: step, Release: found, Err: errors.New(found.Description)}, true
 	}
-	return Outcome{}, false
+	return outcome, found.Status == release.Failed || found.Status == release.Deployed
 }
 
 func resumeUndoing(obj *helmv2.HelmRelease, begun *helmv2.PendingAction, found *release.Release) (Outcome, bool) {

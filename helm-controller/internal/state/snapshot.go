@@ -126,7 +126,7 @@ func hasFailedTest(s *helmv2.Snapshot) bool {
 }
 
 // tests returns how the tests of a release ended that the spec selects.
-func tests(obj *helmv2.HelmRelease, r *release.Release) *map[string]*helmv2.TestHookStatus {
+func tests(obj *helmv2.HelmRelease, r *release.Release) map[string]*helmv2.TestHookStatus {
 	hooks, filters := map[string]*helmv2.TestHookStatus{}, obj.GetTest().GetFilters()
 	for name, hook := range r.Tests() {
 		if !selected(name, filters) {
@@ -138,7 +138,7 @@ func tests(obj *helmv2.HelmRelease, r *release.Release) *map[string]*helmv2.Test
 			Phase:         hook.LastRun.Phase,
 		}
 	}
-	return &hooks
+	return hooks
 }
 
 // selected reports whether filters choose a test: none excludes it, and one

@@ -9,11 +9,11 @@ package state
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
+	"github.com/weir-gitops/weir/helm-controller/internal/values"
 )
 
 // Target is where a release is and how it is called.
@@ -80,27 +80,28 @@ func (o Observed) version(version int) *release.Release {
 type Kind string
 
 const (
-	// Running: an action is under way, and nothing is decided before it ends.
+	// Running is the state while an action is under way: nothing is decided
+	// before it ends.
 	Running Kind = "Running"
-	// TargetChanged: the release that status.history tells of is not the one
-	// that is wanted, but one of another name or place, or of another chart.
+	// TargetChanged is the state if the release that status.history tells of is
+	// not the one that is wanted, but one of another name, place or chart.
 	TargetChanged Kind = "TargetChanged"
-	// Absent: there is no release.
+	// Absent is the state if there is no release.
 	Absent Kind = "Absent"
-	// Locked: an action that no longer runs has left the release unfinished.
+	// Locked is the state of a release that an action has left unfinished.
 	Locked Kind = "Locked"
-	// Unmanaged: there is a release that the controller did not make.
+	// Unmanaged is the state of a release that the controller did not make.
 	Unmanaged Kind = "Unmanaged"
-	// OutOfSync: the release is not what is wanted.
+	// OutOfSync is the state of a release that is not what is wanted.
 	OutOfSync Kind = "OutOfSync"
-	// Untested: the release is what is wanted, and its tests have not run.
+	// Untested is the state of one that is, and whose tests have not run.
 	Untested Kind = "Untested"
-	// Interrupted: the release was unlocked. Nobody knows whether it would
-	// have failed.
+	// Interrupted is the state of a release that was unlocked. Nobody knows
+	// whether it would have failed.
 	Interrupted Kind = "Interrupted"
-	// Failed: the release, or one of its tests, has failed.
+	// Failed is the state of a release that has failed, or a test of it has.
 	Failed Kind = "Failed"
-	// InSync: the release is what is wanted.
+	// InSync is the state of a release that is what is wanted.
 	InSync Kind = "InSync"
 )
 
@@ -144,10 +145,10 @@ func determine(obj *helmv2.HelmRelease, want Desired, seen Observed) (Kind, stri
 	if err := release.Verify(current, found); err != nil {
 		return Unmanaged, err.Error()
 	}
-	switch found.Status {
-	case release.Failed:
+	if found.Status == release.Failed {
 		return failed(found)
-	case release.Deployed:
+	}
+	if found.Status == release.Deployed {
 		return deployed(obj, want, found, current)
 	}
 	// A later one that replaced it has been removed from storage.
@@ -202,22 +203,7 @@ func outOfSync(obj *helmv2.HelmRelease, want Desired, found *release.Release, cu
 // before are in it already.
 func preserved(obj *helmv2.HelmRelease, want Desired, found *release.Release) bool {
 	return obj.GetUpgrade().PreserveValues && found.Version > 1 &&
-		release.ConfigDigest(overlay(found.Config, want.Values)) == release.ConfigDigest(found.Config)
-}
-
-func overlay(below, above map[string]any) map[string]any {
-	merged := maps.Clone(below)
-	if merged == nil {
-		merged = map[string]any{}
-	}
-	for key, value := range above {
-		inner, isMap := value.(map[string]any)
-		if under, ok := merged[key].(map[string]any); ok && isMap {
-			value = overlay(under, inner)
-		}
-		merged[key] = value
-	}
-	return merged
+		release.ConfigDigest(values.Overlay(found.Config, want.Values)) == release.ConfigDigest(found.Config)
 }
 
 // comparesRendering reports whether what is recorded of post-renderers and

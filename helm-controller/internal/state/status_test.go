@@ -5,6 +5,7 @@ package state
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -25,20 +26,17 @@ func installed(t *testing.T, change func(*helmv2.HelmReleaseSpec)) *world {
 	return w
 }
 
-func TestEvents(t *testing.T) {
-	about := map[string]string{"revision": "good-1", "app-version": "app-good-1", "token": release.ConfigDigest(map[string]any{"key": "a"}), "oci-digest": "sha256:1"}
-	failed := errors.New("cannot reach https://user:secret@example.com/x?token=secret\n")
-	stored := func(w *world, status release.Status) *release.Release {
-		r := *w.stored[0]
-		r.Status = status
-		return &r
-	}
-	for name, tc := range map[string]struct {
-		outcome   func(*world) Outcome
-		condition string
-		status    metav1.ConditionStatus
-		want      *Event
-	}{
+type eventCase struct {
+	outcome   func(*world) Outcome
+	condition string
+	status    metav1.ConditionStatus
+	want      *Event
+}
+
+func eventsOfReleases() map[string]eventCase {
+	const text = "cannot reach https://user:secret@example.com/x?token=secret\n"
+	failed, about := errors.New(text), metadataOfGood()
+	return map[string]eventCase{
 		"an upgrade fails before anything is stored": {
 			outcome: func(w *world) Outcome {
 				return Outcome{Err: failed, Logs: []string{"line"}, Step: Step{Action: Upgrade, Version: 2, Target: w.want.Target, Chart: w.want.Chart, ConfigDigest: w.want.ConfigDigest, OCIDigest: "sha256:1"}}
@@ -49,7 +47,7 @@ func TestEvents(t *testing.T) {
 			outcome: func(w *world) Outcome {
 				return Outcome{Step: Step{Action: Upgrade, Version: 2, Target: w.want.Target, Chart: w.want.Chart, ConfigDigest: w.want.ConfigDigest, OCIDigest: "sha256:1"}, Release: w.stored[0]}
 			}, condition: helmv2.ReleasedCondition, status: metav1.ConditionFalse,
-			want: &Event{Failure: true, Reason: helmv2.UpgradeFailedReason, Metadata: about, Message: "Helm upgrade failed for release ns/app with chart chart@good-1: Helm reports success, and the release is not in its storage"},
+			want: &Event{Failure: true, Reason: helmv2.UpgradeFailedReason, Metadata: about, Message: "Helm upgrade failed for release ns/app with chart chart@good-1: helm reports success, and the release is not in its storage"},
 		},
 		"a test cannot run": {
 			outcome:   func(*world) Outcome { return Outcome{Step: Step{Action: Test}, Err: errors.New("no")} },
@@ -58,15 +56,21 @@ func TestEvents(t *testing.T) {
 		},
 		"the tests of another release": {
 			outcome: func(w *world) Outcome {
-				other := stored(w, release.Deployed)
+				other := left(w, release.Deployed)
 				other.Version = 7
 				return Outcome{Step: Step{Action: Test}, Release: other}
 			}, condition: helmv2.TestSuccessCondition, status: metav1.ConditionFalse,
 			want: &Event{Failure: true, Reason: helmv2.TestFailedReason, Metadata: about, Message: "Helm test failed for release ns/app.v1 with chart chart@good-1: the tests that have run are not those of ns/app.v1"},
 		},
+	}
+}
+
+func eventsOfTheRest() map[string]eventCase {
+	about := metadataOfGood()
+	return map[string]eventCase{
 		"an uninstall": {
 			outcome: func(w *world) Outcome {
-				return Outcome{Step: Step{Action: Uninstall}, Release: stored(w, release.Uninstalled)}
+				return Outcome{Step: Step{Action: Uninstall}, Release: left(w, release.Uninstalled)}
 			}, condition: helmv2.ReleasedCondition, status: metav1.ConditionFalse,
 			want: &Event{Reason: helmv2.UninstallSucceededReason, Metadata: about, Message: "Helm uninstall succeeded for release ns/app.v1 with chart chart@good-1"},
 		},
@@ -92,7 +96,7 @@ func TestEvents(t *testing.T) {
 		},
 		"an unlock": {
 			outcome: func(w *world) Outcome {
-				return Outcome{Step: Step{Action: Unlock, From: release.PendingUpgrade}, Release: stored(w, release.Failed)}
+				return Outcome{Step: Step{Action: Unlock, From: release.PendingUpgrade}, Release: left(w, release.Failed)}
 			}, condition: helmv2.ReleasedCondition, status: metav1.ConditionFalse,
 			want: &Event{Reason: helmv2.PendingReleaseReason, Metadata: about, Message: "Unlocked Helm release ns/app.v1 with chart chart@good-1 in pending-upgrade state"},
 		},
@@ -107,7 +111,24 @@ func TestEvents(t *testing.T) {
 				return Outcome{Step: Step{Action: Upgrade}, Err: errors.New("canceled"), Canceled: NewChart}
 			}, condition: helmv2.ReleasedCondition, status: metav1.ConditionTrue,
 		},
-	} {
+	}
+}
+
+func metadataOfGood() map[string]string {
+	return map[string]string{"revision": "good-1", "app-version": "app-good-1", "token": release.ConfigDigest(map[string]any{"key": "a"}), "oci-digest": "sha256:1"}
+}
+
+// left is the installed release as an action has left it.
+func left(w *world, status release.Status) *release.Release {
+	r := *w.stored[0]
+	r.Status = status
+	return &r
+}
+
+func TestEvents(t *testing.T) {
+	cases := eventsOfReleases()
+	maps.Copy(cases, eventsOfTheRest())
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			w.want.OCIDigest = "sha256:1"

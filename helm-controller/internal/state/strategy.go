@@ -33,15 +33,12 @@ func (s strategy) exhausted() bool {
 }
 
 // strategyOf returns what the spec says about an install or an upgrade. ok is
-// false for what is neither.
+// false if the action is neither; then the strategy does not count.
 func strategyOf(obj *helmv2.HelmRelease, action helmv2.ReleaseAction, policy Policy) (_ strategy, ok bool) {
-	switch action {
-	case helmv2.ReleaseActionInstall:
+	if action == helmv2.ReleaseActionInstall {
 		return installStrategy(obj, policy), true
-	case helmv2.ReleaseActionUpgrade:
-		return upgradeStrategy(obj, policy), true
 	}
-	return strategy{}, false
+	return upgradeStrategy(obj, policy), action == helmv2.ReleaseActionUpgrade
 }
 
 func installStrategy(obj *helmv2.HelmRelease, policy Policy) strategy {
@@ -83,22 +80,18 @@ func active(obj *helmv2.HelmRelease, policy Policy) (_ strategy, ok bool) {
 
 // ignoresTestFailures reports whether a failed test is no reason to remediate.
 func ignoresTestFailures(obj *helmv2.HelmRelease) bool {
-	ignore := obj.GetTest().IgnoreFailures
+	attempted := obj.Status.LastAttemptedReleaseAction
 	var own *bool
-	switch obj.Status.LastAttemptedReleaseAction {
-	case helmv2.ReleaseActionInstall:
-		if r := obj.GetInstall().Remediation; r != nil {
-			own = r.IgnoreTestFailures
-		}
-	case helmv2.ReleaseActionUpgrade:
-		if r := obj.GetUpgrade().Remediation; r != nil {
-			own = r.IgnoreTestFailures
-		}
+	if r := obj.GetInstall().Remediation; r != nil && attempted == helmv2.ReleaseActionInstall {
+		own = r.IgnoreTestFailures
+	}
+	if r := obj.GetUpgrade().Remediation; r != nil && attempted == helmv2.ReleaseActionUpgrade {
+		own = r.IgnoreTestFailures
 	}
 	if own != nil {
 		return *own
 	}
-	return ignore
+	return obj.GetTest().IgnoreFailures
 }
 
 // countsTestFailures reports whether a failed test makes the release a failed
@@ -108,14 +101,13 @@ func countsTestFailures(obj *helmv2.HelmRelease) bool {
 	return attempted && !ignoresTestFailures(obj)
 }
 
-// countFailure counts a failure of what was tried last.
+// countFailure counts a failure of what was tried last: something was.
 func countFailure(obj *helmv2.HelmRelease) {
-	switch obj.Status.LastAttemptedReleaseAction {
-	case helmv2.ReleaseActionInstall:
+	if obj.Status.LastAttemptedReleaseAction == helmv2.ReleaseActionInstall {
 		obj.Status.InstallFailures++
-	case helmv2.ReleaseActionUpgrade:
-		obj.Status.UpgradeFailures++
+		return
 	}
+	obj.Status.UpgradeFailures++
 }
 
 func clearFailures(obj *helmv2.HelmRelease) {
