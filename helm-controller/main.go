@@ -15,11 +15,20 @@ import (
 )
 
 func main() {
+	// For people, by way of kubectl exec.
+	if len(os.Args) > 1 && os.Args[1] == app.ValuesCommand {
+		exit(app.Values(ctrl.SetupSignalHandler(), os.Args[2:], os.Stdout))
+	}
 	options := &app.Options{}
 	options.Bind(pflag.CommandLine)
 	pflag.Parse()
-	if err := app.Run(ctrl.SetupSignalHandler(), options); err != nil {
+	exit(app.Run(ctrl.SetupSignalHandler(), options))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "helm-controller:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }

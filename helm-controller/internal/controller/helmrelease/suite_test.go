@@ -55,12 +55,14 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testkit.Main(m, func(c *testkit.Cluster) {
+	code := testkit.Main(m, func(c *testkit.Cluster) {
 		if err := setup(c); err != nil {
 			fmt.Fprintln(os.Stderr, "set up the tests:", err)
 			os.Exit(1)
 		}
-	}, testkit.WithGPUNodes(2)))
+	}, testkit.WithGPUNodes(2))
+	quotas.Stop()
+	os.Exit(code)
 }
 
 func setup(c *testkit.Cluster) error {

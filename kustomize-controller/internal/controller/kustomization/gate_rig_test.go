@@ -4,15 +4,10 @@
 package kustomization_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,68 +18,12 @@ import (
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/pkg/gate"
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
-// quotas is gpu-quota-controller, a program of its own, which is started when the
-// first test asks for it.
-var quotas quotaProgram
-
-type quotaProgram struct {
-	once sync.Once
-	err  error
-	cmd  *exec.Cmd
-	dir  string
-	log  bytes.Buffer
-}
-
-// start builds and starts it once, with the rights that it ships with.
-func (p *quotaProgram) start(ctx context.Context) error {
-	p.once.Do(func() { p.err = p.run(context.WithoutCancel(ctx)) })
-	return p.err
-}
-
-func (p *quotaProgram) run(ctx context.Context) error {
-	var err error
-	if p.dir, err = os.MkdirTemp("", "weir-quota-"); err != nil {
-		return err
-	}
-	program := filepath.Join(p.dir, "gpu-quota-controller")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
-	build.Dir = filepath.Join("..", "..", "..", "..", "gpu-quota-controller")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build gpu-quota-controller: %w: %s", err, out)
-	}
-	kubeconfig, err := cluster.ServiceAccountKubeconfig(ctx, "weir-system", "gpu-quota-controller")
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		return err
-	}
-	if err := listener.Close(); err != nil {
-		return err
-	}
-	p.cmd = exec.CommandContext(ctx, program, "--metrics-addr=0", "--health-addr=0", "--runtime-namespace=weir-system",
-		"--webhook-port="+port, "--webhook-url=https://localhost:"+port)
-	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	return p.cmd.Start()
-}
-
-func (p *quotaProgram) stop() {
-	if p.cmd != nil && p.cmd.Process != nil {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-	}
-	if p.dir != "" {
-		_ = os.RemoveAll(p.dir)
-	}
-}
+// quotas is gpu-quota-controller, which is started when the first test asks for
+// it.
+var quotas testkit.QuotaController
 
 // gated is a test whose namespace has a quota of its own.
 type gated struct{ *suite }
@@ -92,7 +31,7 @@ type gated struct{ *suite }
 // newGated makes a quota for the namespace, which spec may add to.
 func newGated(s *suite, hard int, spec ...string) *gated {
 	s.Helper()
-	s.must(quotas.start(s.Context()))
+	s.must(quotas.Start(s.Context(), cluster, filepath.Join("..", "..", "..", "..", "gpu-quota-controller")))
 	g := &gated{s}
 	g.must(kube.Create(s.Context(), g.quota(hard, spec...)))
 	s.Cleanup(func() {

@@ -67,7 +67,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}, testkit.WithGPUNodes(4)) // the tests of the gate hold GPUs at the same time
-	quotas.stop()
+	quotas.Stop()
 	os.Exit(code)
 }
 
