@@ -213,7 +213,11 @@ func (r *HTTPRepository) open(ctx context.Context) (io.ReadSeekCloser, error) {
 		return nil, errors.New("the temporary directory cannot be written to")
 	}
 	r.temp = file.Name()
-	if _, _, err := r.FetchIndex(ctx, file, ""); err != nil {
+	_, _, err = r.FetchIndex(ctx, file, "")
+	if err == nil {
+		err = checkIndex(file)
+	}
+	if err != nil {
 		_ = file.Close()
 		_ = os.Remove(r.temp)
 		r.temp = ""

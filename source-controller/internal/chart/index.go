@@ -56,40 +56,36 @@ func (e *indexEntry) entry() (Entry, bool) {
 
 // collector takes the charts of an index one after the other.
 type collector struct {
-	// only is the name of the chart that is wanted. Without one, everything is
-	// read, to know that it can be, and nothing is kept.
-	only    string
+	// only is the name of the chart whose versions are kept; none if empty.
+	only string
+	// all: every chart is parsed, to know that it can be.
+	all     bool
 	entries []Entry
 	found   bool
+	// keeping: the present chart is the wanted one.
+	keeping bool
 	// version is whether the index says its API version.
 	version bool
 	names   map[string]struct{}
 }
 
 // begin is called at the start of each chart and says whether its versions are
-// of interest.
+// to be parsed.
 func (c *collector) begin(name string) (bool, error) {
-	if c.only != "" {
-		again := c.found
-		c.found = c.found || name == c.only
-		if again && name == c.only {
-			return false, twice(name)
-		}
-		return name == c.only, nil
+	c.keeping = c.only != "" && name == c.only
+	if !c.all && !c.keeping {
+		return false, nil
 	}
 	if _, again := c.names[name]; again {
-		return false, twice(name)
+		return false, fmt.Errorf("%w: it lists the chart '%s' twice", errInvalid, shorten(name))
 	}
 	c.names[name] = struct{}{}
+	c.found = c.found || c.keeping
 	return true, nil
 }
 
-func twice(name string) error {
-	return fmt.Errorf("%w: it lists the chart '%s' twice", errInvalid, shorten(name))
-}
-
 func (c *collector) add(e *indexEntry) {
-	if entry, ok := e.entry(); ok && c.only != "" {
+	if entry, ok := e.entry(); ok && c.keeping {
 		c.entries = append(c.entries, entry)
 	}
 }
@@ -102,7 +98,8 @@ func checkIndex(r io.ReadSeeker) error {
 }
 
 // lookup returns the versions of one chart, and false if there is no such
-// chart.
+// chart, in an index that was checked. Of a large one it parses nothing else:
+// had it not been in the usual form, the check would have refused it.
 func lookup(r io.ReadSeeker, name string) ([]Entry, bool, error) {
 	c, err := readIndex(r, name)
 	if err != nil {
@@ -120,13 +117,14 @@ func readIndex(r io.ReadSeeker, only string) (*collector, error) {
 	if size == 0 {
 		return nil, fmt.Errorf("%w: it is empty", errInvalid)
 	}
-	c, err := readWith(r, only, readUsual)
+	all := only == "" || size <= maxIrregular
+	c, err := readWith(r, only, all, readUsual)
 	if errors.Is(err, errIrregular) {
 		if size > maxIrregular {
 			return nil, fmt.Errorf(
 				"%w; it is not in block style, as 'helm repo index' writes it, and only one of at most %d bytes can be read otherwise", err, maxIrregular)
 		}
-		c, err = readWith(r, only, readWhole)
+		c, err = readWith(r, only, all, readWhole)
 	}
 	if err != nil {
 		return nil, err
@@ -137,11 +135,11 @@ func readIndex(r io.ReadSeeker, only string) (*collector, error) {
 	return c, nil
 }
 
-func readWith(r io.ReadSeeker, only string, read func(io.Reader, *collector) error) (*collector, error) {
+func readWith(r io.ReadSeeker, only string, all bool, read func(io.Reader, *collector) error) (*collector, error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	c := &collector{only: only, names: map[string]struct{}{}}
+	c := &collector{only: only, all: all, names: map[string]struct{}{}}
 	return c, read(r, c)
 }
 
