@@ -67,6 +67,7 @@ func Run(ctx context.Context, o *Options) error {
 	if !o.AcceptFluxCRDs && !app.AwaitSchema(ctx, a.Manager.GetAPIReader(), a.Log, helmrelease.CRDName, "v2", "spec", "weir") {
 		return nil
 	}
+	helm.Guard()
 	waker := &helmrelease.Waker{}
 	runner := helm.NewRunner(ctx, o.Concurrent, waker.Wake)
 	if err := setup(ctx, a, o, waker, runner); err != nil {

@@ -51,8 +51,9 @@ func takeOwnership(job *Job) bool {
 		return !job.Object.GetInstall().DisableTakeOwnership
 	case state.Upgrade:
 		return !job.Object.GetUpgrade().DisableTakeOwnership
+	default:
+		return true
 	}
-	return true
 }
 
 // handOver gives the SDK's action what was rendered: through its post-renderer
@@ -215,12 +216,12 @@ func (a *attempt) unlock() error {
 	if err != nil {
 		return err
 	}
-	switch status := last.Info.Status; status {
-	case sdk.StatusPendingInstall, sdk.StatusPendingUpgrade, sdk.StatusPendingRollback, sdk.StatusUninstalling, sdk.StatusUnknown:
-		last.SetStatus(sdk.StatusFailed, state.Unlocked(release.Status(status)))
-		return a.config.Releases.Update(last)
+	status := last.Info.Status
+	if !status.IsPending() && status != sdk.StatusUninstalling && status != sdk.StatusUnknown {
+		return nil
 	}
-	return nil
+	last.SetStatus(sdk.StatusFailed, state.Unlocked(release.Status(status)))
+	return a.config.Releases.Update(last)
 }
 
 // maxErrors is how many errors of a list are told.

@@ -10,16 +10,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
 	"github.com/weir-gitops/weir/helm-controller/internal/state"
+	"github.com/weir-gitops/weir/helm-controller/internal/storage"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
@@ -312,5 +315,38 @@ func TestACrowd(t *testing.T) {
 			t.Errorf("%s has %q and %q", name, text, r.value(name+"-settings"))
 		}
 		seen[text] = true
+	}
+}
+
+// TestRequests counts what an action sends where a watch tells of records.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	reader, err := metadata.NewForConfig(cluster.Config())
+	r.must(err)
+	r.store = storage.New(t.Context(), storage.Options{Metadata: reader, Log: logr.Discard()})
+	chart := app("1.0.0").ConfigMap("two", "x").ConfigMap("three", "x").ConfigMap("four", "x")
+	r.done(r.job(state.Install, r.chart(chart), nil)) // its requests fill the caches
+	r.settled("the watch of records", func() bool { return r.store.Watched(r.namespace) })
+
+	r.object.Name = "other"
+	for _, c := range []struct {
+		action state.Action
+		want   int
+	}{
+		{state.Install, 6}, // two for the record, one for each object
+		{state.Upgrade, 7}, // one more for the record before
+	} {
+		r.each(nil)
+		r.done(r.job(c.action, r.chart(chart), nil))
+		var sent []string
+		for _, request := range r.requests() {
+			if !strings.Contains(request, "/apis") && !strings.HasSuffix(request, "/api") && !strings.HasSuffix(request, "/version") {
+				sent = append(sent, request) // once a second and cluster
+			}
+		}
+		if len(sent) != c.want {
+			t.Errorf("%s: %d requests, want %d:\n%s", c.action, len(sent), c.want, strings.Join(sent, "\n"))
+		}
 	}
 }

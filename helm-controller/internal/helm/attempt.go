@@ -74,8 +74,9 @@ func (a *attempt) act() error {
 		return a.uninstall()
 	case state.Unlock:
 		return a.unlock()
+	default:
+		return fmt.Errorf("there is no Helm action %q", a.job.Step.Action)
 	}
-	return fmt.Errorf("there is no Helm action %q", a.job.Step.Action)
 }
 
 // name of the release.
@@ -212,6 +213,7 @@ func (a *attempt) result(history []*storage.Record) *release.Release {
 			gone.Deleted = time.Now()
 			return &gone
 		}
+	default: // about the last one
 	}
 	if len(history) == 0 {
 		return nil

@@ -125,6 +125,79 @@ func (r *rig) restart() {
 	r.start()
 }
 
+// killed is an action that a process dies in.
+type killed struct {
+	// before the action, and the first step of it.
+	before func(*rig, *Chart, *Chart) (wish, state.Step)
+	// size, old and new of what is there in the end, and the revisions that it
+	// may take.
+	want      string
+	revisions int
+	fails     bool // before the action: it undoes that
+}
+
+var kills = map[string]killed{
+	"install": {
+		before: func(r *rig, old, _ *Chart) (wish, state.Step) {
+			w := wish{old, map[string]any{"size": 2.0}}
+			return w, r.next(w, nil)
+		},
+		want: "2 here absent", revisions: 2,
+	},
+	"upgrade": {
+		before: func(r *rig, old, next *Chart) (wish, state.Step) {
+			r.fulfil(wish{old, nil})
+			w := wish{next, map[string]any{"size": 3.0}}
+			return w, r.next(w, nil)
+		},
+		want: "3 absent here", revisions: 3,
+	},
+	"upgrade by the client": {
+		before: func(r *rig, old, next *Chart) (wish, state.Step) {
+			r.object.Spec.Install = &helmv2.Install{ServerSideApply: new(bool)}
+			r.fulfil(wish{old, nil})
+			w := wish{next, map[string]any{"size": 3.0}}
+			return w, r.next(w, nil)
+		},
+		want: "3 absent here", revisions: 3,
+	},
+	"test": {
+		before: func(r *rig, old, _ *Chart) (wish, state.Step) {
+			r.fulfil(wish{old, nil})
+			r.object.Spec.Test = testEnabled()
+			w := wish{old, nil}
+			return w, r.next(w, nil)
+		},
+		want: "1 here absent", revisions: 1,
+	},
+	"rollback": {
+		before: func(r *rig, old, next *Chart) (wish, state.Step) {
+			r.object.Spec.Upgrade = &helmv2.Upgrade{Remediation: &helmv2.UpgradeRemediation{RemediateLastFailure: new(true)}}
+			return r.failed(old, next)
+		},
+		want: "1 here absent", revisions: 4, fails: true,
+	},
+	"uninstall-remediation": {
+		before: func(r *rig, old, next *Chart) (wish, state.Step) {
+			uninstall := helmv2.UninstallRemediationStrategy
+			r.object.Spec.Upgrade = &helmv2.Upgrade{Remediation: &helmv2.UpgradeRemediation{
+				RemediateLastFailure: new(true), Strategy: &uninstall,
+			}}
+			return r.failed(old, next)
+		},
+		want: "1 here absent", revisions: 1, fails: true,
+	},
+	"uninstall": {
+		before: func(r *rig, old, next *Chart) (wish, state.Step) {
+			r.fulfil(wish{old, nil})
+			r.fulfil(wish{next, nil})
+			step, _ := state.Removal(r.object)
+			return wish{old, nil}, step
+		},
+		want: "1 here absent", revisions: 2,
+	},
+}
+
 // TestKilledAnywhere ends the process before each single write of an action, and
 // has another one go on.
 func TestKilledAnywhere(t *testing.T) {
@@ -132,75 +205,7 @@ func TestKilledAnywhere(t *testing.T) {
 	const hooks = "pre-install,post-install,pre-upgrade,post-upgrade,pre-rollback,post-rollback,pre-delete,post-delete"
 	old := app("1.0.0").ConfigMap("old", "here").Hook("hook", hooks, 0, "{{ .Chart.Version }}").Hook("probe", "test", 0, "ok")
 	next := app("2.0.0").ConfigMap("new", "here").Hook("hook", hooks, 0, "{{ .Chart.Version }}").Hook("probe", "test", 0, "ok")
-	for name, c := range map[string]struct {
-		// before the action, and the first step of it.
-		before func(*rig, *Chart, *Chart) (wish, state.Step)
-		// size, old and new of what is there in the end, and the revisions that it
-		// may take.
-		want      string
-		revisions int
-		fails     bool // before the action: it undoes that
-	}{
-		"install": {
-			before: func(r *rig, old, _ *Chart) (wish, state.Step) {
-				w := wish{old, map[string]any{"size": 2.0}}
-				return w, r.next(w, nil)
-			},
-			want: "2 here absent", revisions: 2,
-		},
-		"upgrade": {
-			before: func(r *rig, old, next *Chart) (wish, state.Step) {
-				r.fulfil(wish{old, nil})
-				w := wish{next, map[string]any{"size": 3.0}}
-				return w, r.next(w, nil)
-			},
-			want: "3 absent here", revisions: 3,
-		},
-		"upgrade by the client": {
-			before: func(r *rig, old, next *Chart) (wish, state.Step) {
-				r.object.Spec.Install = &helmv2.Install{ServerSideApply: new(bool)}
-				r.fulfil(wish{old, nil})
-				w := wish{next, map[string]any{"size": 3.0}}
-				return w, r.next(w, nil)
-			},
-			want: "3 absent here", revisions: 3,
-		},
-		"test": {
-			before: func(r *rig, old, _ *Chart) (wish, state.Step) {
-				r.fulfil(wish{old, nil})
-				r.object.Spec.Test = testEnabled()
-				w := wish{old, nil}
-				return w, r.next(w, nil)
-			},
-			want: "1 here absent", revisions: 1,
-		},
-		"rollback": {
-			before: func(r *rig, old, next *Chart) (wish, state.Step) {
-				r.object.Spec.Upgrade = &helmv2.Upgrade{Remediation: &helmv2.UpgradeRemediation{RemediateLastFailure: new(true)}}
-				return r.failed(old, next)
-			},
-			want: "1 here absent", revisions: 4, fails: true,
-		},
-		"uninstall-remediation": {
-			before: func(r *rig, old, next *Chart) (wish, state.Step) {
-				uninstall := helmv2.UninstallRemediationStrategy
-				r.object.Spec.Upgrade = &helmv2.Upgrade{Remediation: &helmv2.UpgradeRemediation{
-					RemediateLastFailure: new(true), Strategy: &uninstall,
-				}}
-				return r.failed(old, next)
-			},
-			want: "1 here absent", revisions: 1, fails: true,
-		},
-		"uninstall": {
-			before: func(r *rig, old, next *Chart) (wish, state.Step) {
-				r.fulfil(wish{old, nil})
-				r.fulfil(wish{next, nil})
-				step, _ := state.Removal(r.object)
-				return wish{old, nil}, step
-			},
-			want: "1 here absent", revisions: 2,
-		},
-	} {
+	for name, c := range kills {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for n, ended := 1, false; !ended; n++ {

@@ -44,7 +44,7 @@ func postRender(chain *postrender.Chain, manifest string, hooks []*sdk.Hook) (st
 
 // addDocuments adds the documents of a manifest to the files that they are from.
 func addDocuments(files map[string]string, manifest string) {
-	for _, document := range strings.Split("\n"+manifest, "\n---\n") {
+	for document := range strings.SplitSeq("\n"+manifest, "\n---\n") {
 		path := ""
 		if rest, ok := strings.CutPrefix(document, sourceLine); ok {
 			path, document, _ = strings.Cut(rest, "\n")

@@ -20,17 +20,16 @@ import (
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
-func TestRender(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	_, err := r.admin.CoreV1().ConfigMaps(r.namespace).Create(t.Context(), &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: "known"}, Data: map[string]string{"value": "found"},
-	}, metav1.CreateOptions{})
-	r.must(err)
-	schemas := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"type": "integer"}`))
-	}))
-	defer schemas.Close()
+type renderCase struct {
+	chart  testkit.HelmChart
+	values map[string]any
+	want   string // in what is rendered
+	not    string // not in it
+	fails  string // in the error
+}
+
+// renders lists charts to render, some of which refer to a schema at a URL.
+func renders(address string) map[string]renderCase {
 	part := testkit.HelmChart{Name: "part", Values: "on: yes\n"}.ConfigMap("part", "{{ .Values.global.zone }}")
 	base := testkit.HelmChart{Name: "app", Values: "global: {zone: a}\npart: {enabled: true}\n"}.ConfigMap("own", "{{ .Values.part.on }}")
 	whole := base
@@ -39,14 +38,7 @@ func TestRender(t *testing.T) {
 	schema := func(text string) testkit.HelmChart { return base.With("values.schema.json", text) }
 	future := base
 	future.KubeVersion = ">= 9.0.0"
-
-	for name, c := range map[string]struct {
-		chart  testkit.HelmChart
-		values map[string]any
-		want   string // in what is rendered
-		not    string // not in it
-		fails  string // in the error
-	}{
+	return map[string]renderCase{
 		"subchart":          {chart: whole, want: `"value":"a"`},
 		"subchart disabled": {chart: whole, values: map[string]any{"part": map[string]any{"enabled": false}}, not: "app-part"},
 		"marks":             {chart: base, want: `"app.kubernetes.io/managed-by":"Helm"`},
@@ -96,11 +88,25 @@ func TestRender(t *testing.T) {
 			chart: schema(`{"$ref": "file:///etc/hostname"}`), fails: "outside of the chart",
 		},
 		"schema from the network": {
-			chart: schema(`{"properties": {"size": {"$ref": "` + schemas.URL + `/size.json"}}}`), values: map[string]any{"size": "big"},
+			chart: schema(`{"properties": {"size": {"$ref": "` + address + `/size.json"}}}`), values: map[string]any{"size": "big"},
 			fails: "got string, want integer",
 		},
 		"schema of a URN": {chart: schema(`{"$ref": "urn:example:any"}`), want: "app-own"},
-	} {
+	}
+}
+
+func TestRender(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.admin.CoreV1().ConfigMaps(r.namespace).Create(t.Context(), &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "known"}, Data: map[string]string{"value": "found"},
+	}, metav1.CreateOptions{})
+	r.must(err)
+	schemas := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"type": "integer"}`))
+	}))
+	defer schemas.Close()
+	for name, c := range renders(schemas.URL) {
 		t.Run(name, func(t *testing.T) {
 			job := r.job(state.None, r.chart(c.chart), c.values)
 			job.Schemas = schemas.Client()

@@ -4,6 +4,7 @@
 package helm
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -139,9 +140,8 @@ func TestWhoWaitsHoldsNobodyUp(t *testing.T) {
 func TestAFaultOfATemplateEndsNobodyElse(t *testing.T) {
 	t.Parallel()
 	err := guarded(func() error {
-		var nothing map[string]int
-		nothing["a"] = 1
-		return nil
+		var nothing *Chart
+		return errors.New(nothing.Name)
 	})
 	if err == nil || !strings.Contains(err.Error(), "fault") {
 		t.Errorf("the error is %v", err)
