@@ -113,8 +113,9 @@ func (e *Engine) signal(owner types.NamespacedName) bool {
 const lagPatience = time.Second
 
 // Await judges one member of a set, be it left alone or not, by a state that is
-// no older than its last apply. Lagging says that there is none yet: ask again
-// after a change, or after that time.
+// no older than its last apply. Lagging is set if the watch does not show such a
+// state, yet or because the object has lost the owner's labels: ask again after
+// that time, if no change is told of before.
 func (e *Engine) Await(ctx context.Context, set *Set, client *Client, ref inventory.Ref) (judged Ailing, lagging time.Duration, err error) {
 	m := set.get(ref)
 	if m == nil {
@@ -136,10 +137,13 @@ func (e *Engine) Await(ctx context.Context, set *Set, client *Client, ref invent
 		if err != nil {
 			return Ailing{}, 0, &ObjectError{Ref: ref, Doing: "read", Origin: m.desired.Origin, Err: err}
 		}
+		if record == nil {
+			lagging = lagPatience
+		}
 		record = e.pool.Record(live)
 		m.accepted = &record.Owned
 	}
-	return Ailing{Ref: ref, Health: record.Health, UID: record.UID}, 0, nil
+	return Ailing{Ref: ref, Health: record.Health, UID: record.UID}, lagging, nil
 }
 
 // Drop forgets members that somebody has deleted for the owner: nobody is to

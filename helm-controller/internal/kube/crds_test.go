@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/rand"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
@@ -98,6 +99,11 @@ kind: ClusterRoleBinding
 metadata: {name: $NS}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
 subjects: [{kind: ServiceAccount, name: tenant, namespace: $NS}]`)
+	r.eventually("the tenant has all rights", func() bool {
+		namespaces := schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+		_, err := r.client.Dynamic.Resource(namespaces).Get(r.Context(), "default", metav1.GetOptions{})
+		return err == nil
+	})
 	r.Cleanup(func() {
 		binding := r.objects(`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: $NS}}`)[0]
 		if err := r.resource(binding).Delete(contextWithoutEnd(r.T), binding.GetName(), metav1.DeleteOptions{}); err != nil {

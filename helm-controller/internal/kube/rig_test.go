@@ -90,6 +90,12 @@ apiVersion: v1
 kind: ServiceAccount
 metadata: {name: default, namespace: $NS}`)
 	r.start("")
+	r.eventually("the tenant has its rights", func() bool {
+		accounts := schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+		_, err := r.client.Dynamic.Resource(accounts).Namespace(r.ns).Get(t.Context(), "default", metav1.GetOptions{})
+		return err == nil
+	})
+	r.sent()
 	return r
 }
 

@@ -191,6 +191,47 @@ func TestForbiddenWatches(t *testing.T) {
 	r.wantText(c.WaitReady(r.create(c, unschedulable), true, shortWait), "FailedScheduling")
 }
 
+// A tenant that may read its hooks and not watch them waits all the same.
+func TestHookThatMayNotBeWatched(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.kubectl("create", `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: modest, namespace: $NS}
+rules: [{apiGroups: [batch], resources: [jobs], verbs: [get, create, patch]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: modest, namespace: $NS}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: modest}
+subjects: [{kind: ServiceAccount, name: modest, namespace: $NS}]`)
+	r.tenant = "system:serviceaccount:" + r.ns + ":modest"
+	r.start("")
+	c := r.action()
+	objects := r.members(jobNamed("migrate", "helm.sh/hook: pre-upgrade"))
+	r.eventually("the tenant has its rights", func() bool { _, err := c.Create(objects, true); return err == nil })
+	r.must(c.WaitHook(objects, deadline))
+	if diff := cmp.Diff([]string{"Job.batch"}, c.Unwatched()); diff != "" {
+		t.Errorf("unwatched (-want +got):\n%s", diff)
+	}
+}
+
+// An object that loses the owner's labels is not seen by the shared watch.
+func TestWaitForObjectWithoutLabels(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	checks, err := health.Compile("spec.healthCheckExprs", []meta.CustomHealthCheck{{APIVersion: "v1", Kind: "ConfigMap", Current: "data.state == 'good'"}})
+	r.must(err)
+	c := r.action(func(o *Options) { o.Checks = checks })
+	objects := r.create(c, `{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {state: new}}`)
+	r.kubectl("stripper", `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: $NS, labels: {helm.toolkit.fluxcd.io/name: null}}}`)
+	done := make(chan error, 1)
+	go func() { done <- c.WaitReady(objects, true, deadline) }()
+	r.kubectl("operator", `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: $NS}, data: {state: good}}`)
+	r.must(<-done)
+}
+
 // An object that somebody changes at once does not keep a wait from its end.
 func TestWaitForObjectsThatOthersChange(t *testing.T) {
 	t.Parallel()
