@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
 	"github.com/weir-gitops/weir/helm-controller/internal/storage"
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 func create(t *testing.T, r *rig, name string, version int, status string, more ...string) *storage.Record {
@@ -150,6 +152,10 @@ func TestWithoutPermissionToWatchRecordsAreReadEachTime(t *testing.T) {
 	if got, want := versions(history(t, r.records(t), "shop")), "v1 failed"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+
+	// The permission comes later.
+	r.grant(t, "blind", "list", "watch")
+	r.settled(t, "shop")
 }
 
 func TestOneNamespaceIsWatchedIfAllMayNotBe(t *testing.T) {
@@ -347,4 +353,28 @@ func TestRecordsOfFluxAreReadAndKept(t *testing.T) {
 	if marked.Labels["team"] != "retail" || marked.Labels["status"] != "failed" {
 		t.Errorf("got labels %v", marked.Labels)
 	}
+}
+
+func TestWhileTheWatchIsAwayRecordsAreRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	config := r.account(t, "watcher", "list", "watch")
+	proxy := must(testkit.NewFaultProxy(config))(t)
+	t.Cleanup(proxy.Close)
+	r.store = r.newStore(t, func(o *storage.Options) { o.Metadata = must(metadata.NewForConfig(proxy.Config(config)))(t) })
+	create(t, r, "shop", 1, "deployed")
+	r.settled(t, "shop")
+
+	proxy.Inject(func(*http.Request) testkit.Fault { return testkit.Fault{Code: http.StatusInternalServerError} })
+	proxy.CutWatches()
+	other := r.newStore(t).For(t.Context(), r.client, r.namespace)
+	must(other.Mark(storage.Key("shop", 1), release.Failed, "broken"))(t)
+	eventually(t, func() string {
+		if got, want := versions(history(t, r.records(t), "shop")), "v1 failed"; got != want {
+			return fmt.Sprintf("got %s, want %s", got, want)
+		}
+		return ""
+	})
+	proxy.Inject(nil)
+	r.settled(t, "shop")
 }

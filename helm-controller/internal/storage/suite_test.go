@@ -98,19 +98,26 @@ func (r *rig) account(t *testing.T, name string, verbs ...string) *rest.Config {
 	ctx := t.Context()
 	must(r.admin.CoreV1().ServiceAccounts(r.namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}))(t)
 	if len(verbs) > 0 {
-		role := &rbacv1.Role{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: verbs}},
-		}
-		must(r.admin.RbacV1().Roles(r.namespace).Create(ctx, role, metav1.CreateOptions{}))(t)
-		binding := &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: r.namespace}},
-		}
-		must(r.admin.RbacV1().RoleBindings(r.namespace).Create(ctx, binding, metav1.CreateOptions{}))(t)
+		r.grant(t, name, verbs...)
 	}
 	return must(cluster.ServiceAccountConfig(ctx, r.namespace, name))(t)
+}
+
+// grant lets a service account do something with the Secrets of the namespace.
+func (r *rig) grant(t *testing.T, name string, verbs ...string) {
+	t.Helper()
+	ctx := t.Context()
+	role := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: verbs}},
+	}
+	must(r.admin.RbacV1().Roles(r.namespace).Create(ctx, role, metav1.CreateOptions{}))(t)
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: r.namespace}},
+	}
+	must(r.admin.RbacV1().RoleBindings(r.namespace).Create(ctx, binding, metav1.CreateOptions{}))(t)
 }
 
 // secret is a record as it is in the cluster.
