@@ -26,22 +26,24 @@ func answered(key, uid, version string) *entry {
 	return &entry{key: key, uid: types.UID(uid), version: version, labels: map[string]string{"name": "shop", "owner": "helm"}}
 }
 
-// Every step is what a watch and requests may bring, in some order; want is
-// what the index says in the end.
-func TestIndex(t *testing.T) {
+// story is what a watch and requests bring, in some order.
+type story struct {
+	steps []func(*index)
+	want  string // what the index says in the end
+	told  int    // how often somebody else has changed something
+}
+
+func listed(items ...any) func(*index) {
+	return func(i *index) { i.Listing(); i.Asked(nil); _ = i.Replace(items, "1") }
+}
+
+func TestIndexOfLists(t *testing.T) {
 	t.Parallel()
-	list := func(items ...any) func(*index) {
-		return func(i *index) { i.Listing(); i.Asked(nil); _ = i.Replace(items, "1") }
-	}
-	tests := map[string]struct {
-		steps []func(*index)
-		want  string
-		told  int // how often somebody else has changed something
-	}{
+	tell(t, map[string]story{
 		"before the first list": {steps: []func(*index){func(i *index) { i.has("n", answered("a", "1", "1")) }}, want: "unknown"},
-		"an empty list":         {steps: []func(*index){list()}, want: ""},
+		"an empty list":         {steps: []func(*index){listed()}, want: ""},
 		"a list": {
-			steps: []func(*index){list(heard("a", "1", "1"), heard("b", "2", "2"))}, want: "a=1/1 b=2/2",
+			steps: []func(*index){listed(heard("a", "1", "1"), heard("b", "2", "2"))}, want: "a=1/1 b=2/2",
 		},
 		"a list that is older than a write": {
 			steps: []func(*index){
@@ -51,7 +53,7 @@ func TestIndex(t *testing.T) {
 			}, want: "a=1/5",
 		},
 		"a list that is newer than a write": {
-			steps: []func(*index){func(i *index) { i.has("n", answered("a", "1", "5")) }, list()}, want: "",
+			steps: []func(*index){func(i *index) { i.has("n", answered("a", "1", "5")) }, listed()}, want: "",
 		},
 		"a list that was begun anew after a write": {
 			steps: []func(*index){
@@ -61,18 +63,24 @@ func TestIndex(t *testing.T) {
 				func(i *index) { _ = i.Replace(nil, "6") },
 			}, want: "",
 		},
+	})
+}
+
+func TestIndexOfEvents(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
 		"the deletion of an older one of that name": {
 			steps: []func(*index){
-				list(heard("a", "1", "1")),
+				listed(heard("a", "1", "1")),
 				func(i *index) { i.gone("n", "a", "1"); i.has("n", answered("a", "2", "5")) },
 				func(i *index) { _ = i.Delete(heard("a", "1", "4")) },
 			}, want: "a=2/5",
 		},
 		"a deletion": {
-			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { _ = i.Delete(heard("a", "1", "4")) }}, want: "", told: 1,
+			steps: []func(*index){listed(heard("a", "1", "1")), func(i *index) { _ = i.Delete(heard("a", "1", "4")) }}, want: "", told: 1,
 		},
 		"an event of a write that is under way": {
-			steps: []func(*index){list(), func(i *index) {
+			steps: []func(*index){listed(), func(i *index) {
 				done := i.write("n", "a")
 				_ = i.Add(heard("a", "1", "1"))
 				i.has("n", answered("a", "1", "1"))
@@ -81,14 +89,14 @@ func TestIndex(t *testing.T) {
 			}}, want: "a=1/1",
 		},
 		"events of writes that come late": {
-			steps: []func(*index){list(), func(i *index) {
+			steps: []func(*index){listed(), func(i *index) {
 				i.wrote("n", answered("a", "1", "1"))
 				i.wrote("n", answered("a", "1", "2"))
 				_ = i.Add(heard("a", "1", "1"))
 			}}, want: "a=1/2",
 		},
 		"events of others after those": {
-			steps: []func(*index){list(), func(i *index) {
+			steps: []func(*index){listed(), func(i *index) {
 				i.wrote("n", answered("a", "1", "1"))
 				i.wrote("n", answered("a", "1", "2"))
 				_ = i.Add(heard("a", "1", "1"))
@@ -97,36 +105,40 @@ func TestIndex(t *testing.T) {
 			}}, want: "a=1/3", told: 1,
 		},
 		"an event of another that is missed between": {
-			steps: []func(*index){list(), func(i *index) {
+			steps: []func(*index){listed(), func(i *index) {
 				i.wrote("n", answered("a", "1", "1"))
 				_ = i.Add(heard("a", "1", "9"))
 			}}, want: "a=1/9", told: 1,
 		},
 		"an event after a write": {
-			steps: []func(*index){list(), func(i *index) {
+			steps: []func(*index){listed(), func(i *index) {
 				i.write("n", "a")()
 				i.has("n", answered("a", "1", "1"))
 				_ = i.Update(heard("a", "1", "2"))
 			}}, want: "a=1/2", told: 1,
 		},
 		"one that was renamed": {
-			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) {
+			steps: []func(*index){listed(heard("a", "1", "1")), func(i *index) {
 				other := heard("a", "1", "2")
 				other.Labels["name"] = "other"
 				_ = i.Update(other)
 			}}, want: "", told: 1,
 		},
 		"the API server is away": {
-			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")) }}, want: "unknown",
+			steps: []func(*index){listed(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")) }}, want: "unknown",
 		},
 		"it is back": {
-			steps: []func(*index){list(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")); i.Asked(nil) }}, want: "a=1/1",
+			steps: []func(*index){listed(heard("a", "1", "1")), func(i *index) { i.Asked(errors.New("away")); i.Asked(nil) }}, want: "a=1/1",
 		},
 		"a Secret that is not Helm's": {
-			steps: []func(*index){list(), func(i *index) { i.has("n", &entry{key: "a", labels: map[string]string{"name": "shop"}}) }}, want: "",
+			steps: []func(*index){listed(), func(i *index) { i.has("n", &entry{key: "a", labels: map[string]string{"name": "shop"}}) }}, want: "",
 		},
-	}
-	for name, test := range tests {
+	})
+}
+
+func tell(t *testing.T, stories map[string]story) {
+	t.Helper()
+	for name, test := range stories {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			told := 0
