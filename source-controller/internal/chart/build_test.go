@@ -411,7 +411,7 @@ func TestPackageFails(t *testing.T) {
 		"values":            {request: chart.Request{Chart: "app", ValuesFiles: []string{"../../etc/passwd"}}, reason: chart.ValuesFiles, message: "no values file found at path '../../etc/passwd'"},
 		"broken template":   {chart: testkit.HelmChart{Name: "app", Values: "- a\n"}, reason: chart.Package, message: "Helm cannot load the chart"},
 		"large file":        {chart: testkit.HelmChart{Name: "app"}.With("x", strings.Repeat("x", 5<<20+1)), reason: chart.Package, message: "more than 5242880 bytes"},
-		"bad .helmignore":   {chart: testkit.HelmChart{Name: "app"}.With(".helmignore", "a/**"), reason: chart.Reference, message: ".helmignore: the pattern 'a/**'"},
+		"bad .helmignore":   {chart: testkit.HelmChart{Name: "app"}.With(".helmignore", "a/**"), reason: chart.Reference, message: ".helmignore: double-star (**) syntax is not supported"},
 		"local, not there":  {chart: with(testkit.HelmDependency{Name: "x", Version: "1", Repository: "file://../../../x"}), reason: chart.DependencyBuild, message: "failed to add local dependency 'x': no chart found at '/x'"},
 		"local, other":      {chart: with(testkit.HelmDependency{Name: "common", Version: "2.x", Repository: "file://../common"}), reason: chart.DependencyBuild, message: "has the version '0.1.0', which is not in '2.x'"},
 		"alias of the CLI":  {chart: with(testkit.HelmDependency{Name: "x", Version: "1", Repository: "@stable"}), reason: chart.DependencyBuild, message: "is the alias of one"},

@@ -100,8 +100,9 @@ func (t Tree) outline(ctx context.Context, at string, limits Limits) (*outline, 
 		}
 		if path.Base(name) == ignoreFile {
 			parsed, err := parseRules(text)
-			o.rules[path.Dir(name)] = parsed
-			if inChart, found := below(at, name); err != nil && found && inChart == ignoreFile {
+			if err == nil {
+				o.rules[path.Dir(name)] = parsed
+			} else if path.Dir(name) == dirOf(at) {
 				return err
 			}
 			return nil
@@ -117,16 +118,20 @@ func (t Tree) outline(ctx context.Context, at string, limits Limits) (*outline, 
 // those of the other paths. What a .helmignore leaves out is not read.
 func (t Tree) read(ctx context.Context, o *outline, dirs map[string]files, others files, limits Limits) error {
 	b := limits.budget()
+	usual, err := parseRules(nil)
+	if err != nil {
+		return err
+	}
 	part := func(dir, name string) (string, bool) {
 		inChart, found := below(dir, name)
 		if !found {
 			return "", false
 		}
-		ignore, known := o.rules[dirOf(dir)]
+		own, known := o.rules[dirOf(dir)]
 		if !known {
-			ignore, _ = parseRules(nil)
+			own = usual
 		}
-		return inChart, !ignore.ignored(inChart)
+		return inChart, !own.ignored(inChart)
 	}
 	return t.scan(ctx, func(name string) bool {
 		_, wanted := others[name]
