@@ -178,3 +178,24 @@ func TestReset(t *testing.T) {
 	w.obj.Generation++
 	w.wants(w.converge(), "RetriesExceeded: Failed to upgrade after 1 attempt(s)", "install upgrade upgrade upgrade upgrade")
 }
+
+// TestCutOff cancels actions, which is no failure wherever they are.
+func TestCutOff(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status release.Status
+		want   string
+	}{
+		"while it is pending": {release.PendingUpgrade, "upgrade unlock upgrade"},
+		"after it has failed": {release.Failed, "upgrade upgrade"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := installed(t, retries(1))
+			w.chart("good-2")
+			w.cancel, w.canceledAs = true, tc.status
+			w.reconcile()
+			w.done = nil // something newer came
+			w.chart("bad")
+			w.wants(w.converge(), "RetriesExceeded: Failed to upgrade after 2 attempt(s)", tc.want+" rollback upgrade rollback")
+		})
+	}
+}

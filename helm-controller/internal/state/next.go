@@ -48,12 +48,15 @@ func (a Action) Remedies() bool { return a == Rollback || a == UninstallRemediat
 
 // releases reports whether an action makes a release what is wanted. Only then
 // is Ready no longer known; others leave the failure before them visible.
-func (a Action) releases() bool { return a == Install || a == Upgrade || a == Uninstall }
+func (a Action) releases() bool { return a.makes() || a == Uninstall }
 
 // alike reports whether only one of two actions may run in one round.
 func (a Action) alike(b Action) bool {
-	return a == b || a.releases() && b.releases() || a.Remedies() && b.Remedies()
+	return a == b || a.makes() && b.makes() || a.Remedies() && b.Remedies()
 }
+
+// makes reports whether an action makes a release of a chart.
+func (a Action) makes() bool { return a == Install || a == Upgrade }
 
 // Step is what is to be done.
 type Step struct {
@@ -283,7 +286,7 @@ func complete(obj *helmv2.HelmRelease, s State, step Step) Step {
 	if found != nil {
 		step.Version = found.Version
 	}
-	if step.Action == Install || step.Action == Upgrade {
+	if step.Action.makes() {
 		step.Version++
 		step.Chart, step.OCIDigest, step.ConfigDigest = want.Chart, want.OCIDigest, want.ConfigDigest
 		step.PostRenderersDigest, step.CommonMetadataDigest = want.PostRenderersDigest, want.CommonMetadataDigest

@@ -57,7 +57,7 @@ func Begin(obj *helmv2.HelmRelease, step Step, now time.Time) {
 		// What was left unfinished stays recorded until it is unlocked.
 		return
 	}
-	if step.Action == Install || step.Anew {
+	if step.Anew {
 		obj.Status.History = nil
 	}
 	if step.Action != Uninstall {
@@ -113,7 +113,7 @@ func settle(obj *helmv2.HelmRelease) {
 // neither success nor failure.
 func Record(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 	action := outcome.Step.Action
-	if (action == Install || action == Upgrade) && outcome.Duration > 0 {
+	if action.makes() && outcome.Duration > 0 {
 		obj.Status.LastAttemptedReleaseActionDuration = &metav1.Duration{Duration: outcome.Duration}
 	}
 	if outcome.Err != nil && outcome.Canceled != "" {
@@ -150,10 +150,18 @@ func record(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 }
 
 // cutOff records what an action has stored before it was cut off, so that the
-// revision is known as ours. What is not finished is unlocked next.
+// revision is known as ours. What is not finished is unlocked next, and stays
+// announced until then.
 func cutOff(obj *helmv2.HelmRelease, outcome Outcome) {
-	if stored := outcome.Release; stored != nil && stored.Status.Pending() {
+	step, stored := outcome.Step, outcome.Release
+	if stored != nil && (stored.Status.Pending() || stored.Status == release.Uninstalling) {
 		return
+	}
+	if stored != nil && stored.Version >= step.Version && (step.Action.makes() || step.Action == Rollback) {
+		if step.Action == Install {
+			obj.Status.History = nil
+		}
+		put(obj, release.Snapshot(stored, helmv2.ReleaseAction(step.Action), step.OCIDigest))
 	}
 	settle(obj)
 }
@@ -166,6 +174,11 @@ func recordRelease(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 		stored = nil
 	}
 	if stored != nil {
+		if step.Action == Install {
+			// Nothing of before is to be rolled back to. Until here it tells whose
+			// an uninstalled release is that has the name.
+			obj.Status.History = nil
+		}
 		put(obj, release.Snapshot(stored, helmv2.ReleaseAction(step.Action), step.OCIDigest))
 	}
 	reasons := [2]string{helmv2.InstallSucceededReason, helmv2.InstallFailedReason}
@@ -363,6 +376,9 @@ func recordUnlock(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 		event.Failure = true
 		event.Message = fmt.Sprintf("Unlock of Helm release %s with chart %s in %s state failed: %s", releaseName(made), chartName(made), outcome.Step.From, cause(outcome.Err))
 	} else {
+		if p := pending(obj); p != nil && p.Action == string(Install) {
+			obj.Status.History = nil // as after an install that has come to an end
+		}
 		// A release that is not ours stays so.
 		if len(obj.Status.History) > 0 || pending(obj) != nil {
 			put(obj, made)
@@ -378,10 +394,10 @@ func recordUnlock(obj *helmv2.HelmRelease, outcome Outcome) *Event {
 func snapshotUnlocked(obj *helmv2.HelmRelease, stored *release.Release) *helmv2.Snapshot {
 	var action helmv2.ReleaseAction
 	var ociDigest string
-	if s := known(obj, stored); s != nil {
-		action, ociDigest = s.Action, s.OCIDigest
-	} else if p := pending(obj); p != nil && p.Version == int64(stored.Version) {
+	if p := pending(obj); p != nil && p.Version == int64(stored.Version) {
 		action, ociDigest = helmv2.ReleaseAction(p.Action), p.OCIDigest
+	} else if s := known(obj, stored); s != nil {
+		action, ociDigest = s.Action, s.OCIDigest
 	}
 	return release.Snapshot(stored, action, ociDigest)
 }

@@ -43,8 +43,11 @@ type world struct {
 	kill moment
 	// What fails whatever the chart; an uninstall half-way.
 	brokenUninstall, brokenUpgrade, brokenRollback bool
-	actions                                        []string
-	events                                         []Event
+	// cancel cuts the next action off, and leaves its release canceledAs.
+	cancel     bool
+	canceledAs release.Status
+	actions    []string
+	events     []Event
 }
 
 func newWorld(t *testing.T, change func(*helmv2.HelmReleaseSpec)) *world {
@@ -99,6 +102,11 @@ func (w *world) reconcile() Step {
 	if kill != never {
 		w.obj.Status, w.done = *status, nil
 		return step
+	}
+	if w.cancel {
+		w.cancel = false
+		w.stored[0].Status, outcome.Err, outcome.Canceled = w.canceledAs, errors.New("canceled"), NewChart
+		w.stored[1].Status = release.Deployed
 	}
 	w.record(outcome)
 	w.done = append(w.done, step.Action)
@@ -180,6 +188,10 @@ func phaseOf(version string) string {
 func (w *world) make(step Step, kill moment, outcome *Outcome) {
 	if strings.HasPrefix(step.Chart.Version, "broken") {
 		outcome.Err = errors.New("parse error")
+		return
+	}
+	if step.Action == Install && len(w.stored) > 0 && !step.Replace {
+		outcome.Err = errors.New("cannot re-use a name that is still in use")
 		return
 	}
 	made := &release.Release{
