@@ -114,5 +114,5 @@ func (c *Controller) defaulted(obj *helmv2.HelmRelease) *helmv2.HelmRelease {
 func (c *Controller) settle(_ context.Context, s *scope) error {
 	s.memory.begin()
 	state.ForceHandled(s.obj)
-	return nil
+	return s.driftErr
 }

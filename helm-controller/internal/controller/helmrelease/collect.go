@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
@@ -25,6 +27,17 @@ func (c *Controller) collect(_ context.Context, s *scope) error {
 		return nil
 	}
 	c.take(s, outcome)
+	return nil
+}
+
+// conclude is for a HelmRelease that was suspended while an action was under way:
+// it is finished, and shown.
+func (c *Controller) conclude(ctx context.Context, s *scope) error {
+	if err := c.collect(ctx, s); err != nil || s.memory.running != nil {
+		return err
+	}
+	conditions.Delete(s.obj, fluxmeta.ReconcilingCondition)
+	s.showSummary()
 	return nil
 }
 

@@ -105,8 +105,12 @@ func reaching(phase reconcile.Phase[*scope]) reconcile.Phase[*scope] {
 // vanished ends what goes on for a HelmRelease that is gone without having been
 // finalized.
 func (c *Controller) vanished(ctx context.Context, owner types.NamespacedName) error {
+	c.forget(owner)
+	c.rings.Leave(owner)
 	c.Runner.Forget(owner)
-	c.References.Forget(owner)
+	if c.References != nil {
+		c.References.Forget(owner)
+	}
 	return c.Clusters.Gone(ctx, owner)
 }
 

@@ -49,12 +49,12 @@ type Controller struct {
 	Stores *Stores
 	// Charts opens charts, and Runner acts on releases.
 	Charts *helm.Charts
-	Runner *helm.Runner
+	Runner Runner
 	// Schemas downloads what the schemas of charts refer to. Nil: nothing does.
 	Schemas *http.Client
 	// References wakes HelmReleases by the Secrets and ConfigMaps that they refer
 	// to. Nil: nobody is.
-	References *watch.References
+	References References
 	Events     events.Recorder
 	Metrics    helper.Metrics
 	// Leaving reports whether Weir is being uninstalled: then nothing is done
@@ -63,12 +63,28 @@ type Controller struct {
 	Options Options
 
 	mu       sync.Mutex
-	memories map[types.UID]*memory
+	memories map[types.NamespacedName]*memory
 	// rings are the HelmReleases that depend on themselves.
 	rings depend.Rings
 
 	watches *reconcile.Kinds
 	waker   *Waker
+}
+
+// Runner acts on releases, as helm.Runner does: in the background, one action at
+// a time for each HelmRelease, which is reconciled when it has ended.
+type Runner interface {
+	Start(job *helm.Job) bool
+	Take(owner types.NamespacedName) (helm.Outcome, bool)
+	Cancel(owner types.NamespacedName, reason string)
+	Forget(owner types.NamespacedName)
+}
+
+// References wake who refers to something that has changed, as watch.References
+// do.
+type References interface {
+	Follow(user types.NamespacedName, refs []watch.Reference) watch.Basis
+	Forget(user types.NamespacedName)
 }
 
 // Options are the settings of the controller.
@@ -113,7 +129,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	result, err := head.Reconcile(ctx, req, reconcile.Subject{
 		Object:    obj,
 		Request:   &obj.Status.ReconcileRequestStatus,
-		Suspended: func() bool { return obj.Spec.Suspend && c.remember(obj.UID).running == nil },
+		Suspended: func() bool { return obj.Spec.Suspend && c.remember(req.NamespacedName, obj.UID).running == nil },
 		Delete: func(ctx context.Context, patcher *reconcile.Patcher) error {
 			s := c.newScope(obj, patcher)
 			defer s.close()
@@ -124,7 +140,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			defer s.close()
 			s.requested = requested
 			if obj.Spec.Suspend {
-				return ctrl.Result{}, c.collect(ctx, s)
+				return ctrl.Result{}, c.conclude(ctx, s)
 			}
 			return c.finish(s, c.run(ctx, s))
 		},

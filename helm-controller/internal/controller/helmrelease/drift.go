@@ -22,7 +22,15 @@ import (
 // and puts them back, shows them or does neither. It comes before everything that
 // can fail: while a new chart cannot be had, the release still holds. An action
 // under way has the objects to itself.
+//
+// What goes wrong with that is shown only when nothing else is to be done: a new
+// chart may be what mends it.
 func (c *Controller) watchDrift(ctx context.Context, s *scope) error {
+	s.driftErr = c.lookAtDrift(ctx, s)
+	return nil
+}
+
+func (c *Controller) lookAtDrift(ctx context.Context, s *scope) error {
 	m, mode := s.memory, s.obj.GetDriftMode()
 	if m.running != nil || mode == meta.DriftDisabled && !m.drifting {
 		return nil
@@ -47,7 +55,6 @@ func (c *Controller) watchDrift(ctx context.Context, s *scope) error {
 	m.drifting = mode != meta.DriftDisabled
 	c.showDrift(s, mode, found)
 	if err != nil {
-		c.warn(s, helmv2.DriftCorrectionFailedReason, err.Error())
 		return reconcile.Fail(helmv2.DriftCorrectionFailedReason, err)
 	}
 	return nil

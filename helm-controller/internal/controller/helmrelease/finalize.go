@@ -39,8 +39,6 @@ func (c *Controller) finalize(ctx context.Context, s *scope) error {
 	if err := c.vanished(ctx, s.owner()); err != nil {
 		return err
 	}
-	c.rings.Leave(s.owner())
-	c.forget(s.obj.UID)
 	return nil
 }
 
@@ -56,12 +54,14 @@ func (c *Controller) uninstalling(ctx context.Context) (bool, error) {
 // returns nil when that is done.
 func (c *Controller) remove(ctx context.Context, s *scope) error {
 	if running := s.memory.running; running != nil {
-		if outcome, ended := c.Runner.Take(s.owner()); ended {
-			c.take(s, outcome)
-		} else {
-			c.Runner.Cancel(s.owner(), "the HelmRelease is being deleted")
+		outcome, ended := c.Runner.Take(s.owner())
+		if !ended {
+			if running.Action != state.Uninstall {
+				c.Runner.Cancel(s.owner(), "the HelmRelease is being deleted")
+			}
 			return progress(0, running.Message())
 		}
+		c.take(s, outcome)
 		if running.Action == state.Uninstall {
 			if err := s.unremoved(); err != nil {
 				return err

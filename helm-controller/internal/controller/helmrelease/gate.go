@@ -46,7 +46,7 @@ func (c *Controller) gate(s *scope, obj *helmv2.HelmRelease) func(context.Contex
 			Kind: helmv2.HelmReleaseKind, Namespace: obj.Namespace, Name: obj.Name, UID: obj.UID,
 			Remote: s.target.Remote(), Revision: revisionOf(s.want),
 		},
-		mayBefore:   mayHaveAsked(obj),
+		mayBefore:   s.asked,
 		options:     apply.Options{Client: s.client},
 		told:        s.memory.gated,
 		unavailable: min(refusedAgain, c.Options.RequeueDependency),
@@ -139,7 +139,7 @@ func (c *Controller) withdraw(ctx context.Context, s *scope) {
 	if s.target == nil || s.target.Gate == nil {
 		return
 	}
-	if err := s.target.Gate.Withdraw(ctx, s.obj.UID, true, mayHaveAsked(s.obj)); err != nil {
+	if err := s.target.Gate.Withdraw(ctx, s.obj.UID, true, s.asked); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "a request for devices is left behind")
 	}
 }

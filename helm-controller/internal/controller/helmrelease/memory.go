@@ -16,6 +16,7 @@ import (
 // memory is what the controller keeps of a HelmRelease between reconciles. All of
 // it can be lost: what must not be is in the status and in Helm's storage.
 type memory struct {
+	uid types.UID
 	// compiled are the expressions and rules of the spec, and expressions those of
 	// the dependencies.
 	compiled    compiled
@@ -43,6 +44,8 @@ type memory struct {
 	retryAt time.Time
 	// next is when the interval is over.
 	next time.Time
+	// interval that next is by.
+	interval time.Duration
 	// gated is what the action under way was told when it asked for devices, and
 	// warned what was last warned of.
 	gated  *gated
@@ -63,22 +66,24 @@ func (m *memory) begin() {
 	m.done, m.failure, m.retryAt = nil, nil, time.Time{}
 }
 
-func (c *Controller) remember(uid types.UID) *memory {
+// remember returns what is kept of a HelmRelease. One that was deleted and made
+// anew is another one.
+func (c *Controller) remember(owner types.NamespacedName, uid types.UID) *memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.memories == nil {
-		c.memories = map[types.UID]*memory{}
+		c.memories = map[types.NamespacedName]*memory{}
 	}
-	m := c.memories[uid]
-	if m == nil {
-		m = &memory{}
-		c.memories[uid] = m
+	m := c.memories[owner]
+	if m == nil || m.uid != uid {
+		m = &memory{uid: uid}
+		c.memories[owner] = m
 	}
 	return m
 }
 
-func (c *Controller) forget(uid types.UID) {
+func (c *Controller) forget(owner types.NamespacedName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.memories, uid)
+	delete(c.memories, owner)
 }

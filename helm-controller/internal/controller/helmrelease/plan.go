@@ -11,7 +11,9 @@ import (
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/api/meta"
@@ -92,6 +94,9 @@ func (c *Controller) makePlan(ctx context.Context, s *scope) (*meta.Plan, error)
 	if err != nil {
 		return nil, reconcile.Fail(fluxmeta.ReconciliationFailedReason, fmt.Errorf("render the chart: %w", err))
 	}
+	if after, err = s.withNamespace(bound, after); err != nil {
+		return nil, reconcile.Fail(fluxmeta.ReconciliationFailedReason, err)
+	}
 	set := s.target.Engine.Set(s.owner(), s.obj.UID)
 	desired, err := apply.Prepare(after, s.owner(), kube.Labels(), kube.Keys())
 	if err != nil {
@@ -107,6 +112,23 @@ func (c *Controller) makePlan(ctx context.Context, s *scope) (*meta.Plan, error)
 		return nil, reconcile.Fail(fluxmeta.ReconciliationFailedReason, err)
 	}
 	return apply.NewPlan(revisionOf(s.want), differences, doomed), nil
+}
+
+// withNamespace adds the namespace to the objects that an install would create
+// first.
+func (s *scope) withNamespace(ctx context.Context, objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	if !s.obj.GetInstall().CreateNamespace {
+		return objects, nil
+	}
+	ref := inventory.Ref{Kind: "Namespace", Name: s.want.Target.Namespace}
+	if _, err := s.client.Get(ctx, ref, "v1"); !apierrors.IsNotFound(err) {
+		return objects, client.IgnoreNotFound(err)
+	}
+	namespace := &unstructured.Unstructured{}
+	namespace.SetAPIVersion("v1")
+	namespace.SetKind(ref.Kind)
+	namespace.SetName(ref.Name)
+	return append([]*unstructured.Unstructured{namespace}, objects...), nil
 }
 
 func inventoryOf(objects []*unstructured.Unstructured) inventory.Inventory {

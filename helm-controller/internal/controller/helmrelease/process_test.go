@@ -312,3 +312,28 @@ func (s *suite) conforms(obj *helmv2.HelmRelease) {
 		s.Errorf("stalled and reconciling\n%s", statusText(obj))
 	}
 }
+
+// A kubeconfig leads to another cluster, and the release is stored there. When
+// nobody can say any more how to get there, the release is left.
+func TestRemoteCluster(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.publish(appChart("1.0.0"))
+	kubeconfig, err := os.ReadFile(cluster.Kubeconfig())
+	s.must(err)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "remote"}, Data: map[string][]byte{"value": kubeconfig}}
+	s.create("web", func(r *helmv2.HelmRelease) {
+		r.Spec.KubeConfig = &meta.KubeConfigReference{SecretRef: &meta.SecretKeyReference{Name: "remote"}}
+	})
+	s.wants(ready(s.awaitFailure("web", helmv2.RESTClientErrorReason)), "remote")
+	s.must(kube.Create(t.Context(), secret))
+	obj := s.awaitReady("web", 1)
+	if obj.Status.Weir == nil || !strings.HasPrefix(obj.Status.Weir.Cluster, "https://") {
+		t.Errorf("status\n%s", statusText(obj))
+	}
+	s.must(kube.Delete(t.Context(), secret))
+	s.delete("web")
+	if !s.exists("v1/ConfigMap", "web-config") {
+		t.Error("the release was uninstalled")
+	}
+}

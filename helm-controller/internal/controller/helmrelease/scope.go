@@ -30,6 +30,8 @@ type scope struct {
 	// requested: somebody asks for a reconcile by annotation.
 	requested bool
 
+	// asked: the status says that devices were asked for.
+	asked bool
 	// rules are those of spec.driftDetection.ignore, and checks those of
 	// spec.healthCheckExprs. Filled by validate.
 	rules  *exemption.Rules
@@ -60,6 +62,9 @@ type scope struct {
 	// history of the release in Helm's storage, and what follows. Filled by observe.
 	history []*release.Release
 	step    state.Step
+	// driftErr is why drift could not be looked for, or put back. Filled by
+	// watchDrift.
+	driftErr error
 	// recheck is when to look again although all is well; zero: at the interval.
 	recheck time.Duration
 }
@@ -83,5 +88,6 @@ func (s *scope) recheckIn(after time.Duration) {
 }
 
 func (c *Controller) newScope(obj *helmv2.HelmRelease, patcher *reconcile.Patcher) *scope {
-	return &scope{obj: obj, patcher: patcher, now: time.Now(), memory: c.remember(obj.UID)}
+	return &scope{obj: obj, patcher: patcher, now: time.Now(), asked: mayHaveAsked(obj),
+		memory: c.remember(types.NamespacedName{Namespace: obj.Namespace, Name: obj.Name}, obj.UID)}
 }

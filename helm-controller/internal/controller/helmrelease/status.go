@@ -60,8 +60,8 @@ func (s *scope) verdict() error {
 
 // success is what a HelmRelease says of itself when all is well.
 func (c *Controller) success(s *scope) reconcile.Success {
-	if !s.now.Before(s.memory.next) {
-		s.memory.next = s.now.Add(c.Options.Jitter(s.obj.Spec.Interval.Duration))
+	if interval := s.obj.Spec.Interval.Duration; !s.now.Before(s.memory.next) || interval != s.memory.interval {
+		s.memory.next, s.memory.interval = s.now.Add(c.Options.Jitter(interval)), interval
 	}
 	after := max(s.memory.next.Sub(s.now), 1)
 	if s.recheck > 0 {

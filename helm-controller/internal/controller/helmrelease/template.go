@@ -42,8 +42,7 @@ func (c *Controller) makeSource(ctx context.Context, s *scope) error {
 		return reconcile.Fail(helmv2.ArtifactFailedReason, err)
 	}
 	if err := c.applySource(ctx, s, want, sourceOf(s.obj, want)); err != nil {
-		c.event(s, corev1.EventTypeWarning, helmv2.HelmChartSyncErrorReason, err.Error())
-		return reconcile.Fail(helmv2.ArtifactFailedReason, err)
+		return reconcile.Fail(helmv2.HelmChartSyncErrorReason, err)
 	}
 	s.obj.Status.SetChart(want)
 	return nil

@@ -6,6 +6,7 @@ package helmrelease
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,11 +51,9 @@ func ReadValues(reader client.Reader, namespace string) values.Reader {
 			return nil, "", err
 		}
 		data := make(map[string][]byte, len(configMap.Data)+len(configMap.BinaryData))
+		maps.Copy(data, configMap.BinaryData)
 		for key, value := range configMap.Data {
 			data[key] = []byte(value)
-		}
-		for key, value := range configMap.BinaryData {
-			data[key] = value
 		}
 		return data, watch.VersionOf(configMap), nil
 	}
