@@ -5,6 +5,7 @@ package kube
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/pkg/apply"
@@ -79,10 +81,16 @@ func (c *Client) CRDs(files []File, policy helmv2.CRDsPolicy) (Defined, error) {
 	}
 	var err error
 	out.Written, err = c.each(last(definitions), func(w *Written) error { return c.define(w, policy) })
-	if err == nil {
-		err = c.established(definitions)
+	if err != nil {
+		return out, err
 	}
-	return out, err
+	var changed []*unstructured.Unstructured
+	for _, w := range out.Written {
+		if w.Action != "" {
+			changed = append(changed, w.Object)
+		}
+	}
+	return out, c.established(changed)
 }
 
 func (c *Client) define(w *Written, policy helmv2.CRDsPolicy) error {
@@ -115,12 +123,35 @@ func (c *Client) established(objects []*unstructured.Unstructured) error {
 	if len(definitions) == 0 {
 		return nil
 	}
-	return c.await(request{
+	err := c.await(request{
 		what: "to be established", timeout: establishTimeout, failFast: true, objects: definitions,
-		judge: func(_ *unstructured.Unstructured, live *unstructured.Unstructured) health.Result {
-			return health.Of(live)
-		},
+		judge: func(_, live *unstructured.Unstructured) health.Result { return health.Of(live) },
 	})
+	for _, obj := range definitions {
+		if err == nil {
+			err = c.known(obj)
+		}
+	}
+	return err
+}
+
+// known returns when the API server lists the kinds of a definition, which it
+// does a moment after it calls that established.
+func (c *Client) known(obj *unstructured.Unstructured) error {
+	var missing error
+	err := wait.PollUntilContextTimeout(c.context(), pollFresh, freshTimeout, true, func(context.Context) (bool, error) {
+		missing = nil
+		for gvk := range declaredBy(obj) {
+			if _, err := c.client.Mapper.RESTMapping(gvk.GroupKind(), gvk.Version); err != nil {
+				missing = err
+			}
+		}
+		return missing == nil, nil
+	})
+	if err != nil && missing != nil {
+		err = refused(obj, "wait", missing)
+	}
+	return c.cause(err)
 }
 
 // definedBy returns the kind that a definition defines.
@@ -151,7 +182,7 @@ func declaredBy(obj *unstructured.Unstructured) map[schema.GroupVersionKind]*met
 	for _, item := range versions {
 		fields, _ := item.(map[string]any)
 		name, _ := fields["name"].(string)
-		if name == "" {
+		if served, _ := fields["served"].(bool); name == "" || !served {
 			continue
 		}
 		mapping := &meta.RESTMapping{

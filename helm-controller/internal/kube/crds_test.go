@@ -77,8 +77,12 @@ func TestCRDs(t *testing.T) {
 	r.must(c.WaitReady(objects, true, deadline))
 
 	files[0].Data = []byte(strings.Replace(docs, "first", "second", 1))
+	r.sent()
 	_, err = c.CRDs(files, helmv2.Create)
 	r.must(err)
+	if sent := r.sent(); len(sent) != 1 {
+		t.Errorf("requests for a definition that is there: %q", sent)
+	}
 	if got := r.description(group); got != "first" {
 		t.Errorf("Create has changed it to %q", got)
 	}

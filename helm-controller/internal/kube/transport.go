@@ -25,30 +25,36 @@ func noting(ctx context.Context, code *int) context.Context {
 func bind(ctx context.Context, config *rest.Config) *rest.Config {
 	bound := rest.CopyConfig(config)
 	bound.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return &boundTransport{next: next, action: func() context.Context { return ctx }}
+		return &boundTransport{
+			next:  next,
+			cause: func() error { return context.Cause(ctx) },
+			after: func(do func()) func() bool { return context.AfterFunc(ctx, do) },
+		}
 	})
 	return bound
 }
 
 // boundTransport sends requests while an action goes on.
 type boundTransport struct {
-	next   http.RoundTripper
-	action func() context.Context
+	next http.RoundTripper
+	// cause is why the action has ended; nil while it goes on.
+	cause func() error
+	// after does something when it ends.
+	after func(do func()) (stop func() bool)
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *boundTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	action := t.action()
-	if action.Err() != nil {
-		return nil, context.Cause(action)
+	if cause := t.cause(); cause != nil {
+		return nil, cause
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	stop := context.AfterFunc(action, func() { cancel(context.Cause(action)) })
+	stop := t.after(func() { cancel(t.cause()) })
 	end := func() { stop(); cancel(nil) }
 	resp, err := t.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		if action.Err() != nil {
-			err = context.Cause(action)
+		if cause := t.cause(); cause != nil {
+			err = cause
 		}
 		end()
 		return nil, err

@@ -165,7 +165,7 @@ func (c *Client) applyOne(ctx context.Context, obj *unstructured.Unstructured, s
 		} else {
 			live, err = c.Engine.Write(ctx, c.set, desired, c.client)
 		}
-		return !apierrors.IsNotFound(err) || !c.isFresh(desired.GVK.GroupKind()), nil
+		return !apierrors.IsNotFound(err) && !noKind(err) || !c.isFresh(desired.GVK.GroupKind()), nil
 	}
 	if gaveUp := wait.PollUntilContextTimeout(ctx, pollFresh, freshTimeout, true, send); err == nil {
 		err = gaveUp
