@@ -64,6 +64,13 @@ func renders(address string) map[string]renderCase {
 			chart: base.CRD("render.example.com", "Widget").ConfigMap("seen", `{{ .Capabilities.APIVersions.Has "render.example.com/v1/Widget" }}`),
 			want:  `"value":"true"`,
 		},
+		"a version that is not served": {
+			chart: base.With("crds/old.yaml", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: olds.render.example.com}\n"+
+				"spec: {group: old.example.com, scope: Namespaced, names: {kind: Old, plural: olds}, "+
+				"versions: [{name: v1, served: true}, {name: v1beta1, served: false}]}\n").
+				ConfigMap("seen", `{{ .Capabilities.APIVersions.Has "old.example.com/v1" }} {{ .Capabilities.APIVersions.Has "old.example.com/v1beta1" }}`),
+			want: `"value":"true false"`,
+		},
 		"kubeVersion": {chart: future, fails: "chart requires kubeVersion: >= 9.0.0"},
 		"broken": {
 			chart: base.With("templates/broken.yaml", "a: {{ .Values.none.none }}"), fails: "app/templates/broken.yaml:1",
