@@ -146,7 +146,7 @@ func TestCredentialsStayWithTheirOrigin(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		seen <- r.Header.Get("Authorization") + r.Header.Get("Cookie")
+		seen <- r.Header.Get("Authorization") + r.Header.Get("Cookie") + r.Header.Get("Referer")
 	}))
 	defer other.Close()
 	// The same host with another port is another origin; the standard
@@ -167,7 +167,7 @@ func TestCredentialsStayWithTheirOrigin(t *testing.T) {
 	tests := map[string]struct{ origin, path, want string }{
 		"same origin":              {first.URL, "/end", "Bearer x"},
 		"redirect within":          {first.URL, "/stay", "Bearer x"},
-		"redirect to another port": {first.URL, "/away", ""},
+		"redirect to another port": {first.URL, "/away?token=x", ""},
 		"no origin":                {"", "/end", ""},
 	}
 	for name, tc := range tests {

@@ -22,8 +22,9 @@ const (
 	maxHeaderBytes = 1 << 20
 )
 
-// credentials lists the request headers that only the origin may see.
-var credentials = [...]string{"Authorization", "Cookie", "Proxy-Authorization", "Private-Token"}
+// credentials lists the request headers that only the origin may see. After a
+// redirect, Referer is the URL before it, whose query may hold a token.
+var credentials = [...]string{"Authorization", "Cookie", "Proxy-Authorization", "Private-Token", "Referer"}
 
 // Client describes an HTTP client.
 type Client struct {

@@ -268,15 +268,19 @@ func readArchive(r io.Reader, announced, limit int64) ([]byte, error) {
 }
 
 // resolve returns the URL that an index names: absolute, or relative to the
-// repository, whose query it gets then.
+// repository, whose query it gets then. Queries may hold secrets, so it stays
+// with the host.
 func resolve(base *url.URL, reference string) (*url.URL, error) {
 	ref, err := url.Parse(reference)
 	if err != nil {
 		return nil, errors.New("it is not valid")
 	}
 	if !ref.IsAbs() {
+		elsewhere := ref.Host != ""
 		ref = base.JoinPath("/").ResolveReference(ref)
-		ref.RawQuery = base.RawQuery
+		if !elsewhere {
+			ref.RawQuery = base.RawQuery
+		}
 	}
 	if ref.Scheme != "http" && ref.Scheme != "https" || ref.Host == "" {
 		return nil, fmt.Errorf("the scheme '%s' is not http or https", shorten(ref.Scheme))
