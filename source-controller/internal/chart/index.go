@@ -20,6 +20,9 @@ const (
 	maxIrregular = 2 << 20
 	// maxItem is how many bytes one version of a chart may have in an index.
 	maxItem = 1 << 20
+	// maxVersions is how many versions of one chart an index may list: all of
+	// them are in memory when one is chosen.
+	maxVersions = 100_000
 	// batchBytes is how much of one chart is parsed at once.
 	batchBytes = 64 << 10
 )
@@ -67,6 +70,8 @@ type collector struct {
 	// version is whether the index says its API version.
 	version bool
 	names   map[string]struct{}
+	// count is how many versions of the present chart were parsed.
+	count int
 }
 
 // begin is called at the start of each chart and says whether its versions are
@@ -80,14 +85,20 @@ func (c *collector) begin(name string) (bool, error) {
 		return false, fmt.Errorf("%w: it lists the chart '%s' twice", errInvalid, shorten(name))
 	}
 	c.names[name] = struct{}{}
+	c.count = 0
 	c.found = c.found || c.keeping
 	return true, nil
 }
 
-func (c *collector) add(e *indexEntry) {
+// add takes a version of the present chart.
+func (c *collector) add(e *indexEntry) error {
+	if c.count++; c.count > maxVersions {
+		return fmt.Errorf("%w: it lists more than %d versions of one chart", errInvalid, maxVersions)
+	}
 	if entry, ok := e.entry(); ok && c.keeping {
 		c.entries = append(c.entries, entry)
 	}
+	return nil
 }
 
 // checkIndex reads an index to its end and says why it is none, if so. It needs
@@ -177,8 +188,11 @@ func readWhole(r io.Reader, c *collector) error {
 			return err
 		}
 		for _, entry := range entries {
-			if wanted {
-				c.add(entry)
+			if !wanted {
+				break
+			}
+			if err := c.add(entry); err != nil {
+				return err
 			}
 		}
 	}

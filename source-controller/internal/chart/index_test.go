@@ -126,6 +126,13 @@ func TestIrregularIndexesAreBounded(t *testing.T) {
 	if err := checkIndex(strings.NewReader(index)); !errors.Is(err, errInvalid) {
 		t.Errorf("error %v", err)
 	}
+	many := strings.Repeat(`{"name":"app","version":"1"},`, maxVersions)
+	for versions, want := range map[string]error{many + "null": errInvalid, strings.TrimSuffix(many, ","): nil} {
+		index := `{"apiVersion":"v1","entries":{"a":[null],"app":[` + versions + `]}}`
+		if err := checkIndex(strings.NewReader(index)); !errors.Is(err, want) {
+			t.Errorf("error %v, want %v", err, want)
+		}
+	}
 	index = "apiVersion: v1\nentries:\n  app:\n  - name: app\n    version: 1.0.0\n" + strings.Repeat("    #\n", maxItem)
 	if err := checkIndex(strings.NewReader(index)); !errors.Is(err, errInvalid) {
 		t.Errorf("error %v", err)

@@ -57,7 +57,7 @@ func readJSONChart(decoder *json.Decoder, name string, c *collector) error {
 		if !wanted {
 			err = skip(decoder)
 		} else if err = decoder.Decode(&entry); err == nil {
-			c.add(entry)
+			err = c.add(entry)
 		}
 		if err != nil {
 			return err

@@ -189,7 +189,9 @@ func (b *blocks) flush() error {
 		return fmt.Errorf("%w: the chart '%s' cannot be read by itself", errIrregular, shorten(b.chart))
 	}
 	for _, entry := range entries {
-		b.collector.add(entry)
+		if err := b.collector.add(entry); err != nil {
+			return err
+		}
 	}
 	b.batch.Reset()
 	return nil
