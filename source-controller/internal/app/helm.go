@@ -12,6 +12,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/spf13/pflag"
 
+	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 	"github.com/weir-gitops/weir/source-controller/internal/chart"
 	"github.com/weir-gitops/weir/source-controller/internal/controller/helmchart"
 	"github.com/weir-gitops/weir/source-controller/internal/controller/helmrepository"
@@ -59,11 +60,12 @@ func setupHelm(ctx context.Context, p *parts) error {
 		Cache: chart.NewCache(o.CacheSize, o.CacheTTL, o.CachePurge),
 	})
 	repositories := &helmrepository.Controller{Keeper: p.keeper(&sourcev1.HelmRepository{}), Charts: charts}
-	if err := repositories.SetupWithManager(p.app.Manager, p.controllerOptions()); err != nil {
+	if err := repositories.SetupWithManager(p.app.Manager, p.patientOptions()); err != nil {
 		return err
 	}
 	hc := &helmchart.Controller{
 		Keeper: p.keeper(&sourcev1.HelmChart{}), Sources: p.app.Manager.GetClient(), Charts: charts, Requeue: p.options.RequeueDependency,
+		Packing: artifact.NewSlots(p.options.Concurrent),
 	}
-	return hc.SetupWithManager(ctx, p.app.Manager, p.controllerOptions())
+	return hc.SetupWithManager(ctx, p.app.Manager, p.patientOptions())
 }

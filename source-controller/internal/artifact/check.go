@@ -49,16 +49,11 @@ func Unsupported(fields ...Field) error {
 }
 
 // Announce is the phase that shows that a new generation, or a request, is
-// being worked on. Plain polls write nothing.
+// being worked on. Plain polls write nothing, and neither do further tries of
+// what failed.
 func Announce[S Scope](ctx context.Context, scope S) error {
 	s := scope.source()
-	switch generation, observed := s.Object.GetGeneration(), *s.Status.ObservedGeneration; {
-	case generation != observed:
-		reconcile.MarkProgressing(s.Object, fluxmeta.ProgressingReason,
-			fmt.Sprintf("processing object: new generation %d -> %d", observed, generation))
-	case s.requested:
-		reconcile.MarkProgressing(s.Object, fluxmeta.ProgressingReason, "reconciliation in progress")
-	default:
+	if !reconcile.Announce(s.Object, *s.Status.ObservedGeneration, s.requested) {
 		return nil
 	}
 	return s.patcher.Status(ctx)

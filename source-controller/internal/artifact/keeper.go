@@ -59,6 +59,20 @@ type Slots chan struct{}
 // NewSlots returns as many slots as count says.
 func NewSlots(count int) Slots { return make(Slots, count) }
 
+// Take waits for a slot. The caller gives it back by calling release. The error
+// is that of the context. Of nil there are as many as anybody wants.
+func (s Slots) Take(ctx context.Context) (release func(), err error) {
+	if s == nil {
+		return func() {}, nil
+	}
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // Subject is one object, empty until it was read, and where its fields are.
 type Subject struct {
 	Object reconcile.Object

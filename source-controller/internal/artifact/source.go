@@ -82,16 +82,7 @@ func (s *Source) Scratch() (*os.File, error) { return s.keeper.Storage.Scratch()
 // Slot waits for the turn to make an artifact. The caller calls release when it
 // is made. The error is that of the context.
 func (s *Source) Slot(ctx context.Context) (release func(), err error) {
-	slots := s.keeper.Slots
-	if slots == nil {
-		return func() {}, nil
-	}
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return s.keeper.Slots.Take(ctx)
 }
 
 // Stored makes a the object's artifact and takes back what was wrong.

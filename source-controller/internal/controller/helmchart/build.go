@@ -108,6 +108,11 @@ func (s *scope) outdated(ctx context.Context, name, version string) error {
 
 // pack packages a chart from the artifact of a source.
 func (c *Controller) pack(ctx context.Context, s *scope) (*chart.Result, error) {
+	release, err := c.Packing.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	ref := s.obj.Spec.SourceRef
 	open := func() (io.ReadCloser, error) {
 		return c.open(ref.Kind, s.obj.Namespace, ref.Name, s.source.GetArtifact())
@@ -183,10 +188,15 @@ func (c *Controller) failed(s *scope, err error) error {
 // comes back when its object is reconciled.
 var errGone = errors.New("the artifact is not in storage")
 
-// open opens the stored artifact of an object. Its status may have been written
-// by others, so the path has to be one of the object's own.
+// owns reports whether an artifact can be that of an object. A status may have
+// been written by others, so the path has to be one of the object's own.
+func owns(kind, namespace, name string, a *fluxmeta.Artifact) bool {
+	return a != nil && path.Dir(path.Clean(a.Path)) == path.Join(strings.ToLower(kind), namespace, name)
+}
+
+// open opens the stored artifact of an object.
 func (c *Controller) open(kind, namespace, name string, a *fluxmeta.Artifact) (io.ReadSeekCloser, error) {
-	if a == nil || path.Dir(path.Clean(a.Path)) != path.Join(strings.ToLower(kind), namespace, name) {
+	if !owns(kind, namespace, name, a) {
 		return nil, errGone
 	}
 	file, err := c.Storage.Open(path.Clean(a.Path))

@@ -38,6 +38,10 @@ type Controller struct {
 	Charts *chart.Charts
 	// Requeue is when to look again for a source that has no artifact.
 	Requeue time.Duration
+	// Packing is taken by those who package charts from files, all the time:
+	// they hold what they read while they wait for dependencies. Those that
+	// take charts from repositories have the slots of Keeper.
+	Packing artifact.Slots
 }
 
 // scope is what the phases of one reconcile share.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -29,8 +30,36 @@ func (c *Controller) pull(ctx context.Context, s *scope, repo *sourcev1.HelmRepo
 	if err != nil {
 		return nil, &chart.Error{Reason: chart.Pull, Err: err}
 	}
-	defer repository.Close()
-	return c.Charts.Pull(ctx, repository, s.request(ctx))
+	turns := &inTurn{Repository: repository, slot: s.Slot}
+	defer turns.Close()
+	return c.Charts.Pull(ctx, turns, s.request(ctx))
+}
+
+// inTurn is a repository whose user goes on only in its turn with what was
+// downloaded, until Close. Waiting for the server takes no slot.
+type inTurn struct {
+	chart.Repository
+
+	slot    func(context.Context) (release func(), err error)
+	release func()
+}
+
+// Download is that of chart.Repository. It is called once.
+func (r *inTurn) Download(ctx context.Context, entry chart.Entry) ([]byte, error) {
+	archive, err := r.Repository.Download(ctx, entry)
+	if err != nil {
+		return nil, err
+	}
+	r.release, err = r.slot(ctx)
+	return archive, err
+}
+
+// Close is that of chart.Repository.
+func (r *inTurn) Close() {
+	if r.release != nil {
+		r.release()
+	}
+	r.Repository.Close()
 }
 
 // repository returns what a HelmRepository describes.
@@ -54,7 +83,9 @@ func (c *Controller) repository(ctx context.Context, repo *sourcev1.HelmReposito
 		source.Index = func() (io.ReadSeekCloser, error) {
 			return c.open(sourcev1.HelmRepositoryKind, repo.Namespace, repo.Name, a)
 		}
-		source.IndexKey = a.Path + "@" + a.Digest
+		if owns(sourcev1.HelmRepositoryKind, repo.Namespace, repo.Name, a) {
+			source.IndexKey = path.Clean(a.Path) + "@" + a.Digest
+		}
 	}
 	web, err := c.Charts.HTTP(source)
 	if err != nil && !errors.Is(err, chart.ErrURL) {

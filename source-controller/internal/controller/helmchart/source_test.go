@@ -267,3 +267,27 @@ func TestArtifactsOfOthersAreNotRead(t *testing.T) {
 	s.Start()
 	s.AwaitFailure("NoSourceArtifact", "no artifact available for HelmRepository source 'repo'")
 }
+
+// Nor at what is remembered of another one's index.
+func TestIndexesOfOthersAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.add(testkit.HelmChart{Name: "app", Version: "1.0.0"})
+	s.repository(func(r *sourcev1.HelmRepository) { r.Name = "other" })
+	s.chart(func(hc *sourcev1.HelmChart) { hc.Name, hc.Spec.SourceRef.Name = "first", "other" })
+	s.Start("--helm-cache-max-size=10")
+	first := &sourcev1.HelmChart{}
+	s.Eventually("the index is in the cache", func() bool {
+		s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "first"}, first))
+		return conditions.IsReady(first)
+	})
+	other, repo := &sourcev1.HelmRepository{}, &sourcev1.HelmRepository{}
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
+	s.repository(func(r *sourcev1.HelmRepository) { r.Spec.Suspend = true })
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "repo"}, repo))
+	before := repo.DeepCopy()
+	repo.Status.Artifact = other.Status.Artifact
+	s.Must(s.Kube.Status().Patch(t.Context(), repo, client.MergeFrom(before)))
+	s.chart()
+	s.AwaitFailure("NoSourceArtifact", "no artifact available for HelmRepository source 'repo'")
+}

@@ -127,6 +127,11 @@ func (s *scope) remember() {
 
 // store stores an index that can be read.
 func (c *Controller) store(ctx context.Context, s *scope, index *os.File, revision digest.Digest) error {
+	release, err := s.Slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := c.Charts.CheckIndex(index); err != nil {
 		err = fmt.Errorf("failed to load Helm repository from index YAML at %s: %w", redact.String(s.obj.Spec.URL), err)
 		return s.Fail(sourcev1.FetchFailedCondition, sourcev1.IndexationFailedReason, err)
@@ -135,7 +140,7 @@ func (c *Controller) store(ctx context.Context, s *scope, index *os.File, revisi
 		return err
 	}
 	stored := s.New(revision.String(), "index-"+revision.Encoded()+".yaml")
-	err := s.File(ctx, stored, func(w io.Writer) error {
+	err = s.File(ctx, stored, func(w io.Writer) error {
 		if _, err := index.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
