@@ -44,9 +44,9 @@ func (e *Engine) Foresee(ctx context.Context, set *Set, before, after []*unstruc
 		return gate.Change{}, err
 	}
 	p := e.newPlanner(set, desired, &opts)
-	steps := make([]*step, len(desired))
-	for i, d := range desired {
-		steps[i] = &step{Desired: d}
+	steps := make([]*step, 0, len(after))
+	for _, d := range desired {
+		steps = append(steps, &step{Desired: d})
 	}
 	for i, refusal := range p.judgeAll(ctx, steps) {
 		if refusal != nil {

@@ -337,3 +337,38 @@ func TestRemoteCluster(t *testing.T) {
 		t.Error("the release was uninstalled")
 	}
 }
+
+// Where the controller may not watch what a spec refers to, Ready says so, and
+// the interval has to do.
+func TestSaysWhatIsNotWatched(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.publish(appChart("1.0.0"))
+	config, err := cluster.ServiceAccountConfig(t.Context(), "weir-system", "helm-controller")
+	s.must(err)
+	proxy, err := testkit.NewFaultProxy(cluster.Config())
+	s.must(err)
+	proxy.Inject(func(r *http.Request) testkit.Fault {
+		// What Helm has stored is watched by a label of its own.
+		if r.Method == http.MethodGet && r.URL.Path == "/api/v1/namespaces/"+s.ns+"/secrets" && !strings.Contains(r.URL.Query().Get("labelSelector"), "owner=helm") {
+			return testkit.Fault{Code: http.StatusForbidden}
+		}
+		return testkit.Fault{}
+	})
+	s.shard = true
+	controller := startController(proxy.Config(config), "--watch-label-selector="+shardLabel+"="+s.ns)
+	t.Cleanup(func() {
+		controller.stop(t)
+		proxy.Close()
+	})
+	s.secret("settings", "message: from-secret")
+	s.create("web", func(r *helmv2.HelmRelease) {
+		r.Spec.Interval = metav1.Duration{Duration: 2 * time.Second}
+		r.Spec.ValuesFrom = []helmv2.ValuesReference{{Kind: "Secret", Name: "settings"}}
+	})
+	s.await("web", "says that nothing is watched", func(r *helmv2.HelmRelease) bool {
+		return conditions.IsReady(r) && strings.HasSuffix(ready(r), "; the Secrets and ConfigMaps that the spec refers to are read at every interval and not watched, since this controller may not")
+	})
+	s.secret("settings", "message: other-secret")
+	s.awaitReady("web", 2)
+}

@@ -130,7 +130,7 @@ func TestSourceUnready(t *testing.T) {
 
 func TestSecretsAreTakenOutOfTexts(t *testing.T) {
 	n := &secrets{}
-	read := n.noting(func(_ context.Context, kind, name string) (map[string][]byte, string, error) {
+	read := n.noting(func(_ context.Context, kind, _ string) (map[string][]byte, string, error) {
 		if kind == "ConfigMap" {
 			return map[string][]byte{"values.yaml": []byte("open: everybody-knows")}, "1", nil
 		}

@@ -31,7 +31,8 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 		return ctrl.Result{}, nil
 	case errors.Is(err, errStalled):
 		s.showStalled()
-		return ctrl.Result{}, nil
+		// New values, which may help, need not be heard of.
+		return ctrl.Result{RequeueAfter: c.Options.Jitter(s.obj.Spec.Interval.Duration)}, nil
 	case err == nil:
 		err = s.verdict()
 	}
