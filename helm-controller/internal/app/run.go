@@ -70,7 +70,10 @@ func Run(ctx context.Context, o *Options) error {
 	helm.Guard()
 	waker := &helmrelease.Waker{}
 	runner := helm.NewRunner(ctx, o.Concurrent, waker.Wake)
-	if err := setup(ctx, a, o, waker, runner); err != nil {
+	// Actions that end after ctx go on hearing of their objects until then.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if err := setup(life, a, o, waker, runner); err != nil {
 		return err
 	}
 	if err := a.Manager.Add(manager.RunnableFunc(func(ctx context.Context) error {
