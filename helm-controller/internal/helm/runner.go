@@ -55,7 +55,7 @@ func (r *Runner) Start(job *Job) bool {
 		return false
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
-	running := &run{job: *job, ctx: ctx, cancel: cancel, slots: r.slots, capabilities: r.capabilities}
+	running := &run{job: *job, ctx: ctx, cancel: cancel, slots: r.slots, capabilities: r.capabilities, log: lines{redact: job.Redact}}
 	r.active[job.Owner] = running
 	r.all.Go(func() { r.work(running) })
 	return true
@@ -229,6 +229,7 @@ func (r *run) leave() {
 // toEnd waits for its turn, acts, and looks at what came of it.
 func (r *run) toEnd() Outcome {
 	outcome := Outcome{Step: r.job.Step}
+	defer r.leave() // the turn may have come with the cancellation
 	r.idle()()
 	if outcome.Err = context.Cause(r.ctx); outcome.Err == nil {
 		begun := time.Now()
@@ -244,7 +245,7 @@ func (r *run) toEnd() Outcome {
 		outcome.Canceled = r.reason
 	}
 	outcome.Err = r.explain(outcome.Err, outcome.Canceled)
-	outcome.Logs = r.log.last(r.redact)
+	outcome.Logs = r.log.last()
 	return outcome
 }
 

@@ -6,6 +6,7 @@ package helm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -21,12 +22,19 @@ const (
 
 // lines keeps the last ones of a log.
 type lines struct {
+	// redact takes secrets out of a line. Nil: nothing does.
+	redact func(string) string
+
 	mu   sync.Mutex
 	kept []string
 }
 
 func (l *lines) add(format string, args ...any) {
-	line := bound(strings.TrimSpace(fmt.Sprintf(format, args...)), maxLine)
+	line := strings.TrimSpace(fmt.Sprintf(format, args...))
+	if l.redact != nil {
+		line = l.redact(line) // before it is cut: a part of a secret is not known for one
+	}
+	line = bound(line, maxLine)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if line == "" || len(l.kept) > 0 && l.kept[len(l.kept)-1] == line {
@@ -38,14 +46,10 @@ func (l *lines) add(format string, args ...any) {
 	}
 }
 
-func (l *lines) last(redact func(string) string) []string {
+func (l *lines) last() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]string, len(l.kept))
-	for i, line := range l.kept {
-		out[i] = redact(line)
-	}
-	return out
+	return slices.Clone(l.kept)
 }
 
 // bound cuts a text to size bytes.
