@@ -108,13 +108,12 @@ func TestRetryOnFailureRecoversWithoutANewChart(t *testing.T) {
 	obj := s.awaitFailure("web", helmv2.UpgradeFailedReason)
 	s.wants(ready(obj), "other")
 	s.must(kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other}}))
-	obj = s.await("web", "is ready", func(r *helmv2.HelmRelease) bool {
+	s.await("web", "is ready", func(r *helmv2.HelmRelease) bool {
 		return conditions.IsReady(r) && r.Status.History[0].ChartVersion == "1.1.0"
 	})
 	if got := s.releases("web"); got > 5 {
 		t.Errorf("%d records are kept", got)
 	}
-	_ = obj
 }
 
 // never is a chart whose Deployment does not become ready.
