@@ -127,7 +127,7 @@ func TestPullFails(t *testing.T) {
 		reason  chart.Reason
 		message string
 	}{
-		"no such chart":     {request: chart.Request{Chart: "web"}, reason: chart.Reference, message: "the repository has no chart 'web'"},
+		"no such chart":     {request: chart.Request{Chart: "web"}, reason: chart.Reference, message: "no chart 'web' found in the index of http:"},
 		"no such version":   {request: chart.Request{Chart: "app", Version: "2.x"}, reason: chart.Reference, message: "no 'app' chart with version matching '2.x' found"},
 		"no name":           {reason: chart.Reference, message: "no name set"},
 		"not a name":        {request: chart.Request{Chart: "App"}, reason: chart.Reference, message: "invalid chart name 'App'"},

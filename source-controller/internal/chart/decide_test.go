@@ -109,7 +109,7 @@ func TestResolve(t *testing.T) {
 		{"https://a.example/c%2Fd/", "app.tgz"}:             "https://a.example/c%2Fd/app.tgz",
 		{"https://a.example/c%20d", "app%20one.tgz"}:        "https://a.example/c%20d/app%20one.tgz",
 		{"https://a.example/c", "//b.example/app.tgz"}:      "https://b.example/app.tgz",
-		{"https://a.example/c?token=1", "//b.example/x"}:   "https://b.example/x",
+		{"https://a.example/c?token=1", "//b.example/x"}:    "https://b.example/x",
 		{"https://user:pw@a.example/c", "app.tgz"}:          "https://user:pw@a.example/c/app.tgz",
 		{"https://user:pw@a.example/c", "https://b.test/x"}: "https://b.test/x",
 	} {

@@ -195,7 +195,7 @@ func (r *HTTPRepository) versions(ctx context.Context, name string) ([]Entry, er
 		cache.put(r.source.IndexKey, name, entries)
 	}
 	if len(entries) == 0 {
-		return nil, failf(Reference, "the repository has no chart '%s'", shorten(name))
+		return nil, failf(Reference, "no chart '%s' found in the index of %s", shorten(name), redact.String(r.base.String()))
 	}
 	return entries, nil
 }

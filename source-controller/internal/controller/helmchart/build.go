@@ -178,9 +178,10 @@ func (c *Controller) failed(s *scope, err error) error {
 		condition, other = other, condition
 	}
 	conditions.Delete(s.obj, other)
-	if failure.Persistent() {
+	if failure.Persistent() && (failure.Fetching() || !isRegistry(s.source)) {
 		return s.Stall(condition, string(failure.Reason), err)
 	}
+	// A registry does not tell of a new version, which may be a better one.
 	return s.Fail(condition, string(failure.Reason), err)
 }
 

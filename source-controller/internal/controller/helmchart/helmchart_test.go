@@ -250,7 +250,7 @@ func TestSpecErrors(t *testing.T) {
 		}, "UnsupportedField", "this version of source-controller does not support spec.verify; remove it from the spec"},
 		"Bucket":  {func(hc *sourcev1.HelmChartSpec) { hc.SourceRef.Kind = "Bucket" }, "UnsupportedSourceKind", "failed to get source: unsupported source kind 'Bucket', must be one of: HelmRepository, GitRepository"},
 		"name":    {func(hc *sourcev1.HelmChartSpec) { hc.Chart = "App" }, "InvalidChartReference", "invalid chart name 'App'"},
-		"chart":   {func(hc *sourcev1.HelmChartSpec) { hc.Chart = "none" }, "InvalidChartReference", "the repository has no chart 'none'"},
+		"chart":   {func(hc *sourcev1.HelmChartSpec) { hc.Chart = "none" }, "InvalidChartReference", "no chart 'none' found in the index of http:"},
 		"range":   {func(hc *sourcev1.HelmChartSpec) { hc.Version = "one" }, "InvalidChartReference", "'one' is neither a version of the chart 'app' nor a range of versions"},
 		"cloud":   {func(hc *sourcev1.HelmChartSpec) { hc.SourceRef.Name = "cloud" }, "UnsupportedField", "this version of source-controller does not support spec.provider: aws of HelmRepository"},
 		"no host": {func(hc *sourcev1.HelmChartSpec) { hc.SourceRef.Name = "odd" }, "URLInvalid", "invalid Helm repository URL: it is not of the form oci://host/path"},

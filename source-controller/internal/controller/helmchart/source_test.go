@@ -231,6 +231,27 @@ func TestChartOfARegistry(t *testing.T) {
 	s.AwaitRevision("1.0.5")
 }
 
+// A registry does not tell of a better chart, so what is wrong with the present
+// one is not final.
+func TestBadChartOfARegistryIsNotFinal(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	registry, err := testkit.NewRegistry()
+	s.Must(err)
+	t.Cleanup(registry.Close)
+	_, err = registry.PushChart("team", testkit.HelmChart{Name: "app", Version: "1.0.0"})
+	s.Must(err)
+	s.repository(func(r *sourcev1.HelmRepository) {
+		r.Spec.Type, r.Spec.URL, r.Spec.Insecure = sourcev1.HelmRepositoryTypeOCI, "oci://"+registry.Host+"/team", true
+	})
+	s.chart(func(hc *sourcev1.HelmChart) { hc.Spec.ValuesFiles = []string{"production.yaml"} })
+	s.Start()
+	s.AwaitFailure("ValuesFilesError", "no values file found at path 'production.yaml'")
+	_, err = registry.PushChart("team", testkit.HelmChart{Name: "app", Version: "1.1.0"}.With("production.yaml", "replicas: 3\n"))
+	s.Must(err)
+	s.AwaitRevision("1.1.0+1")
+}
+
 // quote writes a text in JSON.
 func quote(text string) []byte {
 	quoted, _ := json.Marshal(text) // a string
