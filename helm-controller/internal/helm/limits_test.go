@@ -5,9 +5,36 @@ package helm
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"helm.sh/helm/v3/pkg/chart"
 )
+
+// A server that answers each schema with a reference to the next one holds
+// nobody's turn.
+func TestSchemasReferToSoManyOthers(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := asked.Add(1)
+		if n > 10*maxSchemas {
+			_, _ = fmt.Fprint(w, "{}")
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"$ref": "/%d.json"}`, n)
+	}))
+	defer server.Close()
+	c := &chart.Chart{Metadata: &chart.Metadata{Name: "app"}, Schema: fmt.Appendf(nil, `{"$ref": %q}`, server.URL+"/0.json")}
+	err := schemas{ctx: t.Context(), client: server.Client()}.check(c, map[string]any{"a": 1.0})
+	if err == nil || !strings.Contains(err.Error(), "more than 64 others") || asked.Load() > maxSchemas {
+		t.Errorf("%d schemas were asked for: %v", asked.Load(), err)
+	}
+}
 
 // An action that is cut short as its turn comes gives the turn back.
 func TestWhoIsCutShortLeavesNoTurnBehind(t *testing.T) {

@@ -21,8 +21,10 @@ import (
 const (
 	// schemaFile is what errors call the schema of a chart.
 	schemaFile = "file:///values.schema.json"
-	// schemaTimeout bounds the download of a schema that another one refers to.
-	schemaTimeout = 15 * time.Second
+	// schemaTimeout bounds the downloads of all schemas that those of a chart
+	// refer to, and maxSchemas how many there may be: each may refer to more.
+	schemaTimeout = 30 * time.Second
+	maxSchemas    = 64
 	// maxSchema is the largest one in bytes.
 	maxSchema = 4 << 20
 )
@@ -34,11 +36,17 @@ const (
 type schemas struct {
 	ctx    context.Context //nolint:containedctx // the loader's interface takes none
 	client *http.Client
+	// loaded counts the downloads.
+	loaded *int
 }
 
 // check returns what is wrong with the values of a chart and of its subcharts,
 // by chart. Values are those that templates see.
 func (s schemas) check(c *chart.Chart, values map[string]any) error {
+	var cancel context.CancelFunc
+	s.ctx, cancel = context.WithTimeout(s.ctx, schemaTimeout)
+	defer cancel()
+	s.loaded = new(int)
 	problems := s.problems(c, values)
 	if len(problems) == 0 {
 		return nil
@@ -106,9 +114,10 @@ func (s schemas) download(target *url.URL) (any, error) {
 	if s.client == nil {
 		return nil, fmt.Errorf("a schema refers to %s, and schemas are not downloaded here", name)
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, schemaTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
+	if *s.loaded++; *s.loaded > maxSchemas {
+		return nil, fmt.Errorf("download the schema %s: the schemas of the chart refer to more than %d others", name, maxSchemas)
+	}
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, target.String(), http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("download the schema %s: %w", name, err)
 	}
