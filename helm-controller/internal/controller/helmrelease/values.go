@@ -6,8 +6,11 @@ package helmrelease
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,7 +66,7 @@ func ReadValues(reader client.Reader, namespace string) values.Reader {
 // writes, and more of them would cost more than they are worth.
 const (
 	minSecret  = 6
-	maxSecrets = 1000
+	maxSecrets = 4000
 )
 
 // secrets are the texts that Secrets hold.
@@ -82,19 +85,27 @@ func (n *secrets) noting(read values.Reader) values.Reader {
 	}
 }
 
-// note notes a text, and, if it is a YAML document, the texts in it.
+// note notes a text or, if it is a YAML document of more than a text, the texts
+// in it.
 func (n *secrets) note(text string) {
-	n.add(strings.TrimSpace(text))
 	var document any
 	if yaml.Unmarshal([]byte(text), &document) == nil {
-		n.walk(document)
+		switch document.(type) {
+		case map[string]any, []any:
+			n.walk(document)
+			return
+		}
 	}
+	n.add(strings.TrimSpace(text))
 }
 
 func (n *secrets) walk(value any) {
 	switch value := value.(type) {
 	case string:
 		n.add(value)
+	case float64:
+		n.add(fmt.Sprint(value))
+		n.add(strconv.FormatFloat(value, 'f', -1, 64))
 	case []any:
 		for _, item := range value {
 			n.walk(item)
@@ -106,9 +117,23 @@ func (n *secrets) walk(value any) {
 	}
 }
 
+// add adds a text in the forms in which errors show texts: as it is, quoted, line
+// by line, and as the API has the content of Secrets.
 func (n *secrets) add(text string) {
-	if len(text) >= minSecret && len(n.texts) < maxSecrets {
-		n.texts = append(n.texts, text)
+	escaped := strconv.Quote(text)
+	escaped = escaped[1 : len(escaped)-1]
+	forms := []string{text, escaped, strings.ReplaceAll(escaped, `\"`, `"`), base64.StdEncoding.EncodeToString([]byte(text))}
+	if strings.Contains(text, "\n") {
+		forms = slices.AppendSeq(forms, strings.Lines(text))
+	}
+	for i, form := range forms {
+		form = strings.TrimSpace(form)
+		if len(form) < minSecret || len(text) < minSecret || i > 0 && form == text {
+			continue
+		}
+		if len(n.texts) < maxSecrets {
+			n.texts = append(n.texts, form)
+		}
 	}
 }
 
