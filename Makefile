@@ -62,12 +62,12 @@ build: ## Build all controllers into bin/.
 	go build -o bin/ $(addprefix ./,$(CONTROLLERS))
 
 .PHONY: test
-test: deps-test kubernetes ## Run all tests, those against a real API server too.
+test: deps-test kubernetes build ## Run all tests, those against a real API server too.
 	go test -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 	GOWORK=off go -C hack/cluster test -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: test-race
-test-race: deps-test kubernetes ## Run the tests of the workspace with the race detector. Needs a C compiler.
+test-race: deps-test kubernetes build ## Run the tests of the workspace with the race detector. Needs a C compiler.
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 
 .PHONY: deps

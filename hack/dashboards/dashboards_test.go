@@ -31,8 +31,8 @@ import (
 	"github.com/weir-gitops/weir/hack/platform"
 )
 
-// patience bounds what the test waits for.
-const patience = 2 * time.Minute
+// patience bounds what the test waits for, the build of the controllers included.
+const patience = 5 * time.Minute
 
 // dashboard is the part of Grafana's model that has queries.
 type dashboard struct {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -143,7 +144,7 @@ func (p *Platform) newController(ctx context.Context, name string, flags func(di
 		Name:       name,
 		Log:        p.path(name, "log"),
 		Kubeconfig: p.path(name, "kubeconfig"),
-		program:    p.path("bin", name),
+		program:    filepath.Join(p.binaries(), name),
 	}
 	// Each replica has a disk of its own.
 	err := os.MkdirAll(p.path(name), 0o750)

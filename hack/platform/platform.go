@@ -95,9 +95,17 @@ func (p *Platform) bringUp(ctx context.Context, steps ...func(context.Context) e
 	return nil
 }
 
-// Build compiles the controllers from the checkout.
+// Build compiles the controllers from the checkout into its directory bin, where
+// `make build` puts them too. The go command leaves programs that are up to date
+// as they are, so of several platforms that are built one after the other only
+// the first takes long: the others wait for it.
 func (p *Platform) Build(ctx context.Context) error {
-	args := []string{"build", "-o", p.path("bin") + "/"}
+	unlock, err := lock(p.binaries())
+	if err != nil {
+		return fmt.Errorf("build the controllers: %w", err)
+	}
+	defer unlock()
+	args := []string{"build", "-o", p.binaries() + "/"}
 	for _, name := range Programs() {
 		args = append(args, "./"+name)
 	}
@@ -156,6 +164,9 @@ func (p *Platform) Connect(ctx context.Context) error {
 func (p *Platform) Bootstrap() string {
 	return filepath.Join(p.root, "bootstrap")
 }
+
+// binaries is where the controllers are built.
+func (p *Platform) binaries() string { return filepath.Join(p.root, "bin") }
 
 // Dir is for files of the caller; it is gone after Stop.
 func (p *Platform) Dir() string { return p.dir }

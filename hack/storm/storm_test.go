@@ -22,7 +22,7 @@ import (
 // large one.
 func TestNothingIsGivenAwayTwice(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	p, err := platform.StartBare(ctx)
 	if err != nil {
