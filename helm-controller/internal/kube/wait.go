@@ -80,15 +80,22 @@ func (l *look) soon(after time.Duration) {
 	}
 }
 
+// queued reports whether all that is waited for is in a queue, such as Jobs that
+// Kueue keeps suspended until there are GPUs for them.
+func (l *look) queued() bool {
+	return len(l.pending) > 0 && !slices.ContainsFunc(l.pending, func(a apply.Ailing) bool { return a.Health.Status != health.Queued })
+}
+
 // wait looks at every signal until all objects are well, or one has failed and
-// either that is enough or nothing is left to wait for.
+// either that is enough or nothing is left to wait for. While all of them are in a
+// queue no time runs: it begins anew when they have left it.
 func (c *Client) wait(what string, timeout time.Duration, failFast bool, signals <-chan struct{}, at func(context.Context) look) error {
-	ctx, cancel := context.WithTimeout(c.context(), timeout)
-	defer cancel()
+	deadline := time.Now().Add(timeout)
 	var last look
 	for {
-		now := at(ctx)
-		if ctx.Err() == nil || len(last.failed)+len(last.pending) == 0 {
+		waited := last.queued()
+		now, over := until(c.context(), deadline, at)
+		if !over || len(last.failed)+len(last.pending) == 0 {
 			last = now // a look that time has cut short says less than the one before
 		}
 		switch {
@@ -98,11 +105,23 @@ func (c *Client) wait(what string, timeout time.Duration, failFast bool, signals
 			return nil
 		case len(now.failed) > 0 && (failFast || len(now.pending) == 0):
 			return c.failure(what, false, now.failed)
-		case ctx.Err() != nil:
+		case waited || last.queued():
+			deadline = time.Now().Add(timeout)
+		case over:
 			return c.failure(what, true, slices.Concat(last.failed, last.pending))
 		}
-		pause(ctx, signals, now.again)
+		now.soon(max(time.Until(deadline), time.Millisecond))
+		pause(c.context(), signals, now.again)
 	}
+}
+
+// until looks, but for no longer than to the deadline, and reports whether that
+// has passed.
+func until(ctx context.Context, deadline time.Time, at func(context.Context) look) (now look, over bool) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	now = at(ctx)
+	return now, ctx.Err() != nil
 }
 
 // ended says why the action, and with it a wait, has ended.

@@ -82,6 +82,39 @@ func TestWaitFailsFast(t *testing.T) {
 	r.eventually("what has recovered is ready", func() bool { return c.WaitReady(objects[:1], true, deadline) == nil })
 }
 
+// A Job that waits for its turn has no time to lose: the timeout counts from when
+// it leaves the queue.
+func TestWaitForTheQueue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.action()
+	objects := r.create(c, `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: train, labels: {kueue.x-k8s.io/queue-name: gpus}}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: "registry.example.com/train:1", resources: {limits: {nvidia.com/gpu: 99}}}]
+`)
+	done := make(chan error, 1)
+	begun := time.Now()
+	go func() { done <- c.WaitReady(objects, true, shortWait) }()
+	queued := 2 * shortWait
+	select {
+	case err := <-done:
+		t.Fatalf("the wait ended while the Job was in its queue: %v", err)
+	case <-time.After(queued):
+	}
+	r.kubectl("kueue", "{apiVersion: batch/v1, kind: Job, metadata: {name: train, namespace: $NS}, spec: {suspend: false}}")
+	r.wantText(<-done, "timeout waiting for objects to be ready: [Job/$NS/train", "Insufficient nvidia.com/gpu")
+	if took := time.Since(begun); took < queued+shortWait/2 {
+		t.Errorf("the timeout was over after %s, of which %s in the queue", took, queued)
+	}
+}
+
 func TestWaitEndsWithTheAction(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Options){
