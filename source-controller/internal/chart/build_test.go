@@ -392,6 +392,28 @@ func TestPackage(t *testing.T) {
 	}
 }
 
+// What an archive says is outside of it is no part of a chart at its root.
+func TestNamesThatLeadOutAreNotPackaged(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"../outside.yaml": "a: 1"}
+	put(t, files, "", testkit.HelmChart{Name: "app", Version: "1.0.0"})
+	result, err := newCharts(usual()).Package(t.Context(), tree(t, files), nil, chart.Request{Chart: "."})
+	must(t, err)
+	load(t, result.Archive) // Helm loads none with such a name in it.
+}
+
+// A chart below the URL of a registry is not one beside it.
+func TestRegistryNamesDoNotLeadOut(t *testing.T) {
+	t.Parallel()
+	registry, err := newCharts(usual()).OCI("oci://127.0.0.1:1/team", nil)
+	must(t, err)
+	for _, name := range []string{"../other/app", "a/../../b", ".."} {
+		if _, err := registry.Find(t.Context(), name, "1.0.0"); reasonOf(err) != chart.Reference {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestPackageFails(t *testing.T) {
 	t.Parallel()
 	with := func(d testkit.HelmDependency) testkit.HelmChart {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/weir-gitops/weir/pkg/oci"
@@ -113,7 +112,7 @@ func (r *OCIRepository) layer(ctx context.Context, repo oci.Repository, access o
 // open names the repository of a chart and reads what it is accessed with.
 func (r *OCIRepository) open(ctx context.Context, name string) (oci.Repository, oci.Access, error) {
 	repo, err := oci.ParseRepository(r.parent + "/" + strings.Trim(name, "/"))
-	if err != nil || slices.Contains(strings.Split(name, "/"), "..") {
+	if err != nil {
 		return oci.Repository{}, oci.Access{}, failf(Reference, "'%s/%s' is not the name of a repository", r.parent, shorten(name))
 	}
 	access, err := r.access(ctx, repo)
