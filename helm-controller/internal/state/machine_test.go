@@ -72,6 +72,11 @@ func TestInstall(t *testing.T) {
 			ready: metav1.ConditionFalse, reason: helmv2.InstallFailedReason, message: "Helm install failed for release ns/app with chart chart@bad: Deployment ns/app is not ready", failures: 2, installs: 2},
 		"bad, retried without remedy": {spec: retryOnFailure, chart: "bad", ran: "install" + strings.Repeat(" upgrade", 9), retry: time.Minute, ready: metav1.ConditionFalse, reason: helmv2.UpgradeFailedReason,
 			message: "Helm upgrade failed for release ns/app with chart chart@bad: Deployment ns/app is not ready", failures: 10, installs: 1},
+		"bad, retried without a pause": {spec: func(s *helmv2.HelmReleaseSpec) {
+			retryOnFailure(s)
+			s.Install.Strategy.RetryInterval, s.Upgrade.Strategy.RetryInterval = &metav1.Duration{}, &metav1.Duration{}
+		}, chart: "bad", ran: "install" + strings.Repeat(" upgrade", 9), retry: defaultMinRetry, ready: metav1.ConditionFalse, reason: helmv2.UpgradeFailedReason,
+			message: "Helm upgrade failed for release ns/app with chart chart@bad: Deployment ns/app is not ready", failures: 10, installs: 1},
 		"it does not render": {spec: retries(1), chart: "broken", ran: strings.TrimSpace(strings.Repeat("install ", 10)), retry: 384 * time.Second, ready: metav1.ConditionFalse, reason: helmv2.InstallFailedReason,
 			message: "Helm install failed for release ns/app with chart chart@broken: parse error", failures: 10},
 		"its test fails": {spec: withTests(retries(1)), chart: "flaky", ran: "install test uninstall-remediation install test", stall: "RetriesExceeded: Failed to install after 2 attempt(s)",

@@ -139,7 +139,7 @@ func pause(obj *helmv2.HelmRelease, s State, remedied bool) Step {
 	strategy, attempted := active(obj, s.want.Policy)
 	switch {
 	case attempted && strategy.retry != nil:
-		return Step{Retry: *strategy.retry, Reason: "to be tried again at the retry interval"}
+		return Step{Retry: max(*strategy.retry, s.want.Policy.soonest()), Reason: "to be tried again at the retry interval"}
 	case remedied && strategy.exhausted() && !reinstalls(obj, strategy):
 		return exceeded(obj, s)
 	}

@@ -114,12 +114,17 @@ func clearFailures(obj *helmv2.HelmRelease) {
 	obj.Status.Failures, obj.Status.InstallFailures, obj.Status.UpgradeFailures = 0, 0, 0
 }
 
+// soonest is the least time between two tries.
+func (p Policy) soonest() time.Duration {
+	if p.MinRetry <= 0 {
+		return defaultMinRetry
+	}
+	return p.MinRetry
+}
+
 // delay before the next try, which doubles with each failure.
 func (p Policy) delay(failures int64) time.Duration {
-	shortest, longest := p.MinRetry, p.MaxRetry
-	if shortest <= 0 {
-		shortest = defaultMinRetry
-	}
+	shortest, longest := p.soonest(), p.MaxRetry
 	if longest <= 0 {
 		longest = defaultMaxRetry
 	}
