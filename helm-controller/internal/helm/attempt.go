@@ -164,6 +164,7 @@ func (a *attempt) settle(outcome *Outcome) {
 	history, err := records.History(a.name())
 	if err != nil {
 		a.run.log.add("failed to read what became of the release: %s", err)
+		outcome.Unknown = a.recorder.made > 0
 		return
 	}
 	outcome.Release = a.result(history)

@@ -62,6 +62,9 @@ type Outcome struct {
 	// failure too. An uninstalled one that is not stored any more is as it was last,
 	// with the status uninstalled. Nil if the action came to none.
 	Release *release.Release
+	// Unknown is set if it could not be read what the action has stored. Then
+	// Release is nil, and says nothing.
+	Unknown bool
 	// Err says what went wrong, and names the objects. It holds no secrets.
 	Err error
 	// Logs are the last lines that Helm wrote.

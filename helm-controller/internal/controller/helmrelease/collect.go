@@ -23,8 +23,8 @@ import (
 // before everything that can fail.
 func (c *Controller) collect(_ context.Context, s *scope) error {
 	outcome, ended := c.Runner.Take(s.owner())
-	if !ended {
-		return nil
+	if !ended || s.memory.running == nil {
+		return nil // or it is that of a HelmRelease of this name which is no more
 	}
 	c.take(s, outcome)
 	return nil
@@ -56,6 +56,10 @@ func (c *Controller) take(s *scope, outcome helm.Outcome) {
 		return
 	}
 	m.done = append(m.done, outcome.Step.Action)
+	if outcome.Unknown {
+		m.trigger = ""
+		return // what is stored tells as soon as it can be read, as after a restart
+	}
 	if outcome.Objects != nil {
 		writeInventory(s.obj, outcome.Objects)
 	}
