@@ -53,19 +53,26 @@ func (p *preparation) render(ctx context.Context, options chartutil.ReleaseOptio
 	if p.job.Post != nil {
 		r.post = p.post
 	}
-	policy := definitionsPolicy(p.job.Object.GetInstall())
 	r.skipSchema = p.job.Object.GetInstall().DisableSchemaValidation
 	if options.IsUpgrade {
 		spec := p.job.Object.GetUpgrade()
-		policy, r.skipSchema = spec.CRDs, spec.DisableSchemaValidation
+		r.skipSchema = spec.DisableSchemaValidation
 		if spec.PreserveValues && current != nil {
 			if r.values, err = reuse(current, r.chart, r.values); err != nil {
 				return nil, err
 			}
 		}
 	}
-	r.skipCRDs = policy == helmv2.Skip
+	r.skipCRDs = p.policy(options.IsUpgrade) == helmv2.Skip
 	return r.render(ctx)
+}
+
+// policy says what becomes of the definitions of the chart.
+func (p *preparation) policy(upgrade bool) helmv2.CRDsPolicy {
+	if upgrade {
+		return p.job.Object.GetUpgrade().CRDs
+	}
+	return definitionsPolicy(p.job.Object.GetInstall())
 }
 
 // post runs the post-renderers.
@@ -120,8 +127,9 @@ func (p *preparation) compare(current string, rendered *rendering) (before, afte
 
 // Render renders the chart of a job as an install or an upgrade would, whichever
 // is due, asks the cluster what templates ask, and changes nothing. It returns
-// the objects of the release that is there, and those of the one to be, hooks
-// left out. The context is the limit.
+// the objects of the release that is there, and those of the one to be with the
+// definitions that would be written before them, hooks left out. Of an object that
+// the chart declares twice it is the last. The context is the limit.
 func Render(ctx context.Context, job *Job) (before, after []*unstructured.Unstructured, err error) {
 	run := &run{job: *job}
 	name, namespace := job.Object.GetReleaseName(), job.Object.GetReleaseNamespace()
@@ -155,7 +163,11 @@ func Render(ctx context.Context, job *Job) (before, after []*unstructured.Unstru
 		if current != nil {
 			manifest = current.Manifest
 		}
-		before, after, err = p.compare(manifest, rendered)
+		if before, after, err = p.compare(manifest, rendered); err != nil {
+			return err
+		}
+		definitions, err := client.Definitions(files(rendered.chart), p.policy(plan.IsUpgrade))
+		after = kube.Last(append(definitions, after...))
 		return err
 	})
 	return before, after, run.explain(err, "")

@@ -60,27 +60,16 @@ func (c *Client) CRDs(files []File, policy helmv2.CRDsPolicy) (Defined, error) {
 	default:
 		return out, fmt.Errorf("unknown CRDs policy %q; use Skip, Create or CreateReplace", policy)
 	}
-	var definitions []*unstructured.Unstructured
-	for _, file := range files {
-		objects, err := Decode(bytes.NewReader(file.Data))
-		if err != nil {
-			return out, fmt.Errorf("read %s of the chart: %w", file.Name, err)
-		}
-		for _, obj := range objects {
-			if obj.GroupVersionKind().GroupKind() != definition {
-				out.Ignored = append(out.Ignored, inventory.RefOf(obj))
-				continue
-			}
-			obj.SetNamespace("")
-			definitions = append(definitions, obj)
-		}
+	definitions, ignored, err := definitionsIn(files)
+	if err != nil {
+		return out, err
 	}
+	out.Ignored = ignored
 	if len(out.Ignored) > 0 {
 		c.Log.Info("warning: the directory crds of the chart holds objects that are no CustomResourceDefinitions; they are ignored, and belong in templates",
 			"objects", apply.Names(out.Ignored))
 	}
-	var err error
-	out.Written, err = c.each(last(definitions), func(w *Written) error { return c.define(w, policy) })
+	out.Written, err = c.each(Last(definitions), func(w *Written) error { return c.define(w, policy) })
 	if err != nil {
 		return out, err
 	}
@@ -91,6 +80,47 @@ func (c *Client) CRDs(files []File, policy helmv2.CRDsPolicy) (Defined, error) {
 		}
 	}
 	return out, c.established(changed)
+}
+
+// definitionsIn returns the definitions in files, and what else is there.
+func definitionsIn(files []File) (definitions []*unstructured.Unstructured, ignored []inventory.Ref, err error) {
+	for _, file := range files {
+		objects, err := Decode(bytes.NewReader(file.Data))
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s of the chart: %w", file.Name, err)
+		}
+		for _, obj := range objects {
+			if obj.GroupVersionKind().GroupKind() != definition {
+				ignored = append(ignored, inventory.RefOf(obj))
+				continue
+			}
+			obj.SetNamespace("")
+			definitions = append(definitions, obj)
+		}
+	}
+	return definitions, ignored, nil
+}
+
+// Definitions returns what CRDs would write, and writes nothing.
+func (c *Client) Definitions(files []File, policy helmv2.CRDsPolicy) ([]*unstructured.Unstructured, error) {
+	if policy == helmv2.Skip {
+		return nil, nil
+	}
+	all, _, err := definitionsIn(files)
+	if err != nil || policy == helmv2.CreateReplace {
+		return all, err
+	}
+	var missing []*unstructured.Unstructured
+	for _, obj := range all {
+		live, err := c.get(c.context(), obj)
+		if err != nil {
+			return nil, err
+		}
+		if live == nil {
+			missing = append(missing, obj)
+		}
+	}
+	return missing, nil
 }
 
 func (c *Client) define(w *Written, policy helmv2.CRDsPolicy) error {

@@ -138,9 +138,9 @@ func isMember(obj *unstructured.Unstructured) bool {
 	return obj.GetAnnotations()[releaseNameAnnotation] != ""
 }
 
-// last returns the objects without those that the list declares again further
+// Last returns the objects without those that the list declares again further
 // down: Helm writes them one after the other, so that the last one stays.
-func last(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+func Last(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	at := make(map[inventory.Ref]int, len(objects))
 	for i, obj := range objects {
 		at[inventory.RefOf(obj)] = i

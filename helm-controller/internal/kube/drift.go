@@ -160,7 +160,7 @@ func (o *DriftOptions) objects() ([]*unstructured.Unstructured, error) {
 		}
 		own(obj, o.Released.Name, o.Released.Namespace)
 	}
-	return last(objects), nil
+	return Last(objects), nil
 }
 
 // rebuild puts back objects whose content is not kept in memory, which are

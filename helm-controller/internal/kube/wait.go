@@ -170,7 +170,7 @@ const ready = "to be ready"
 // kinds that may not be watched are read as the tenant every two seconds.
 func (c *Client) WaitReady(objects []*unstructured.Unstructured, jobs bool, timeout time.Duration) error {
 	defer c.idle()()
-	awaited := slices.DeleteFunc(last(objects), paused)
+	awaited := slices.DeleteFunc(Last(objects), paused)
 	var followed, others []*unstructured.Unstructured
 	for _, obj := range awaited {
 		if c.ServerSide && c.set.Member(inventory.RefOf(obj)) {

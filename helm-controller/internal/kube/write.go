@@ -68,7 +68,7 @@ func (c *Client) Update(before, after []*unstructured.Unstructured, strict bool)
 func (c *Client) write(objects []*unstructured.Unstructured, strict bool) ([]Written, error) {
 	defer c.Engine.Writing(c.set)()
 	c.Engine.Judge(c.set, c.Checks) // what the watch sees from now on is judged so
-	objects = last(objects)
+	objects = Last(objects)
 	written := make([]Written, 0, len(objects))
 	for len(objects) > 0 {
 		kind := objects[0].GetKind()

@@ -6,10 +6,12 @@ package helmrelease
 import (
 	"context"
 	"errors"
+	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/api/meta"
@@ -17,16 +19,17 @@ import (
 	"github.com/weir-gitops/weir/helm-controller/internal/state"
 	"github.com/weir-gitops/weir/pkg/inventory"
 	"github.com/weir-gitops/weir/pkg/reconcile"
+	"github.com/weir-gitops/weir/pkg/redact"
 )
 
 // collect writes down how the last action has ended, if one has since. It comes
 // before everything that can fail.
-func (c *Controller) collect(_ context.Context, s *scope) error {
+func (c *Controller) collect(ctx context.Context, s *scope) error {
 	outcome, ended := c.Runner.Take(s.owner())
 	if !ended || s.memory.running == nil {
 		return nil // or it is that of a HelmRelease of this name which is no more
 	}
-	c.take(s, outcome)
+	c.take(ctx, s, outcome)
 	return nil
 }
 
@@ -42,7 +45,8 @@ func (c *Controller) conclude(ctx context.Context, s *scope) error {
 }
 
 // take writes down an outcome.
-func (c *Controller) take(s *scope, outcome helm.Outcome) {
+func (c *Controller) take(ctx context.Context, s *scope, outcome helm.Outcome) {
+	logEnd(ctx, outcome)
 	m := s.memory
 	m.running = nil
 	m.drift.Reset()
@@ -69,6 +73,21 @@ func (c *Controller) take(s *scope, outcome helm.Outcome) {
 			"Health checks canceled due to new reconciliation triggered by "+m.trigger)
 	}
 	m.trigger = ""
+}
+
+// logEnd logs how an action has ended: whoever reads that it was begun looks for
+// that next.
+func logEnd(ctx context.Context, outcome helm.Outcome) {
+	log := ctrl.LoggerFrom(ctx).WithValues("action", outcome.Step.Action,
+		"release", outcome.Step.Target.Namespace+"/"+outcome.Step.Target.Name, "after", outcome.Duration.Round(time.Millisecond).String())
+	switch {
+	case outcome.Err == nil:
+		log.Info("ended")
+	case outcome.Canceled != "" || refusalOf(outcome.Err) != nil:
+		log.Info("cut off", "because", redact.Error(outcome.Err))
+	default:
+		log.Info("failed", "error", redact.Error(outcome.Err))
+	}
 }
 
 // record writes an outcome to the status and tells of it.

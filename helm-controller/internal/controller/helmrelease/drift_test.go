@@ -107,3 +107,29 @@ func TestPlanWritesNothing(t *testing.T) {
 		t.Error("deleting a planned HelmRelease uninstalled the release")
 	}
 }
+
+// A chart may bring the definitions of its own objects.
+func TestPlanOfAChartWithDefinitions(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.publish(appChart("1.0.0").CRD("plan.example.com", "Gadget").
+		With("templates/gadget.yaml", "apiVersion: plan.example.com/v1\nkind: Gadget\nmetadata: {name: one}\n"))
+	mode := func(mode meta.Mode) func(*helmv2.HelmRelease) {
+		return func(r *helmv2.HelmRelease) { r.Spec.Weir = &helmv2.WeirSpec{Mode: mode} }
+	}
+	planned := func(text string) *helmv2.HelmRelease {
+		t.Helper()
+		return s.await("web", "is planned: "+text, func(r *helmv2.HelmRelease) bool {
+			return conditions.GetReason(r, "Ready") == helmv2.PlannedReason && strings.Contains(ready(r), text)
+		})
+	}
+	s.create("web", mode(meta.ModePlan))
+	obj := planned("3 to create, 0 to change, 0 to delete")
+	if text := statusText(obj); !strings.Contains(text, "_gadgets.plan.example.com_apiextensions.k8s.io_CustomResourceDefinition") {
+		t.Errorf("the plan leaves the definition out\n%s", text)
+	}
+	s.edit("web", mode(meta.ModeApply))
+	s.awaitReady("web", 1)
+	s.edit("web", mode(meta.ModePlan))
+	planned("0 to create, 0 to change, 0 to delete, 2 unchanged")
+}

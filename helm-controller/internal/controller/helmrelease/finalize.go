@@ -61,7 +61,7 @@ func (c *Controller) remove(ctx context.Context, s *scope) error {
 			}
 			return progress(0, running.Message())
 		}
-		c.take(s, outcome)
+		c.take(ctx, s, outcome)
 		if running.Action == state.Uninstall {
 			if err := s.unremoved(); err != nil {
 				return err
