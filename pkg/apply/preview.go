@@ -83,6 +83,7 @@ func (p *planner) explain(ctx context.Context, s *step, record *watch.Record, ou
 		}
 		if live != nil {
 			s.paths, s.omitted = diff.Paths(live, outcome)
+			record = p.settled(s, record, live)
 		}
 		if s.cleanup {
 			s.paths, s.omitted = mergePaths(s.paths, s.omitted, dropped(outcome, p.engine.config.Watch.Managers, p.engine.exempt(outcome, p.set)))
@@ -92,6 +93,18 @@ func (p *planner) explain(ctx context.Context, s *step, record *watch.Record, ou
 		p.set.plan(s.Ref, planned{s.Digest, s.GVK, record.Owned, s.action, s.paths, s.omitted})
 	}
 	return nil
+}
+
+// settled makes a step one that changes nothing if the live object says so: the
+// record may lag behind what was applied a moment ago. It returns the record that
+// counts.
+func (p *planner) settled(s *step, record *watch.Record, live *unstructured.Unstructured) *watch.Record {
+	now := p.engine.pool.Record(live)
+	if s.cleanup || len(s.paths) > 0 || !same(now.Owned, s.owned, p.engine.scaled(s.Ref)) {
+		return record
+	}
+	s.action, s.owned = Unchanged, now.Owned
+	return now
 }
 
 // liveOf returns the live object of a step, nil if it is gone or the tenant may

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/weir-gitops/weir/pkg/inventory"
 )
@@ -155,5 +156,28 @@ metadata: {name: one, namespace: $NS-new}
 	}
 	if obj := r.live(namespaceGVR, r.owner.Namespace+"-new"); obj != nil {
 		t.Error("the namespace was created")
+	}
+}
+
+// What a watch has not told yet is no change.
+func TestPlanGoesByTheLiveObject(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.mustApply(planOne)
+	live := r.live(configMapGVR, "one")
+	desired := r.desired(planOne)
+	p := r.engine.newPlanner(r.set, desired, &Options{Client: r.client})
+	p.explains = true
+	s := &step{Desired: desired[0], action: Configured, owned: r.engine.pool.Record(live).Owned}
+	r.must(p.explain(r.Context(), s, nil, live))
+	if s.action != Unchanged {
+		t.Errorf("%s, although the object is as the dry-run left it", s.action)
+	}
+	edited := live.DeepCopy()
+	r.must(unstructured.SetNestedField(edited.Object, "y", "data", "a"))
+	s = &step{Desired: desired[0], action: Configured, owned: r.engine.pool.Record(edited).Owned}
+	r.must(p.explain(r.Context(), s, nil, edited))
+	if s.action != Configured || len(s.paths) != 1 || s.paths[0] != "data.a" {
+		t.Errorf("%s %v, want a change of data.a", s.action, s.paths)
 	}
 }
