@@ -112,8 +112,8 @@ func TestPlanWritesNothing(t *testing.T) {
 func TestPlanOfAChartWithDefinitions(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.publish(appChart("1.0.0").CRD("plan.example.com", "Gadget").
-		With("templates/gadget.yaml", "apiVersion: plan.example.com/v1\nkind: Gadget\nmetadata: {name: one}\n"))
+	s.publish(appChart("1.0.0").CRD(s.ns+".example.com", "Gadget").
+		With("templates/gadget.yaml", "apiVersion: "+s.ns+".example.com/v1\nkind: Gadget\nmetadata: {name: one}\n"))
 	mode := func(mode meta.Mode) func(*helmv2.HelmRelease) {
 		return func(r *helmv2.HelmRelease) { r.Spec.Weir = &helmv2.WeirSpec{Mode: mode} }
 	}
@@ -125,7 +125,7 @@ func TestPlanOfAChartWithDefinitions(t *testing.T) {
 	}
 	s.create("web", mode(meta.ModePlan))
 	obj := planned("3 to create, 0 to change, 0 to delete")
-	if text := statusText(obj); !strings.Contains(text, "_gadgets.plan.example.com_apiextensions.k8s.io_CustomResourceDefinition") {
+	if text := statusText(obj); !strings.Contains(text, "_gadgets."+s.ns+".example.com_apiextensions.k8s.io_CustomResourceDefinition") {
 		t.Errorf("the plan leaves the definition out\n%s", text)
 	}
 	s.edit("web", mode(meta.ModeApply))

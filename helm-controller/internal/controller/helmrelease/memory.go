@@ -23,8 +23,9 @@ type memory struct {
 	expressions *expressions
 	// reads are the Secrets and ConfigMaps as they were read last.
 	reads []values.Read
-	// madeSource is the generation whose source was written.
+	// madeSource is the generation whose source was written, and written that source.
 	madeSource int64
+	written    written
 	// cleared is the last attempt whose dependencies were all ready.
 	cleared attempt
 	// cluster is the key of the one that all this is about, and epoch how often it

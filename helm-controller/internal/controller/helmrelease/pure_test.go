@@ -197,3 +197,25 @@ func TestDefaultsOfHelm3(t *testing.T) {
 		t.Error("what the spec says does not count")
 	}
 }
+
+func TestOutdatedSource(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		written written
+		want    bool
+	}{
+		"never written":         {written{}, false},
+		"of before":             {written{"one", 3}, true},
+		"as written":            {written{"one", 2}, false},
+		"written again since":   {written{"one", 1}, false},
+		"made anew by somebody": {written{"another", 3}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cached := &sourcev1.HelmChart{ObjectMeta: metav1.ObjectMeta{UID: "one", Generation: 2}}
+			if got := tc.written.outdated(cached); got != tc.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

@@ -76,6 +76,9 @@ func (c *Controller) findSource(ctx context.Context, s *scope) error {
 	if err != nil {
 		return reconcile.Fail(helmv2.ArtifactFailedReason, fmt.Errorf("read %s '%s': %w", ref.Kind, key, err))
 	}
+	if s.memory.written.outdated(source) {
+		return c.awaitSource(helmv2.SourceNotReadyReason, notReady(ref, notReconciled))
+	}
 	if why := unready(source); why != "" {
 		return c.awaitSource(helmv2.SourceNotReadyReason, notReady(ref, why))
 	}
@@ -91,6 +94,8 @@ func notReady(ref helmv2.ChartReference, why string) error {
 	return fmt.Errorf("%s '%s/%s' is not ready: %s", ref.Kind, ref.Namespace, ref.Name, why)
 }
 
+const notReconciled = "latest generation of object has not been reconciled"
+
 // unready returns "" if a source has the chart for its present spec, and else
 // what is missing.
 func unready(source chartSource) string {
@@ -102,7 +107,7 @@ func unready(source chartSource) string {
 		if conditions.IsFalse(status, fluxmeta.ReadyCondition) {
 			return conditions.GetMessage(status, fluxmeta.ReadyCondition)
 		}
-		return "latest generation of object has not been reconciled"
+		return notReconciled
 	case conditions.IsStalled(status):
 		return conditions.GetMessage(status, fluxmeta.StalledCondition)
 	}

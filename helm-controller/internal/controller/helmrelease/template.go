@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
@@ -65,10 +66,11 @@ func (c *Controller) applySource(ctx context.Context, s *scope, ref helmv2.Chart
 			return nil
 		}
 	}
-	if err := c.writeSource(ctx, ref.Kind, wanted); err != nil {
+	written, err := c.writeSource(ctx, ref.Kind, wanted)
+	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", ref.Kind, key, err)
 	}
-	s.memory.madeSource = s.obj.Generation
+	s.memory.madeSource, s.memory.written = s.obj.Generation, written
 	reason, verb := helmv2.HelmChartCreatedReason, "created"
 	if exists {
 		reason, verb = helmv2.HelmChartConfiguredReason, "configured"
@@ -77,16 +79,29 @@ func (c *Controller) applySource(ctx context.Context, s *scope, ref helmv2.Chart
 	return nil
 }
 
-func (c *Controller) writeSource(ctx context.Context, kind string, wanted client.Object) error {
+// written is a source as this process has written it last.
+type written struct {
+	uid        types.UID
+	generation int64
+}
+
+// outdated reports whether a source, as the cache has it, is one from before it
+// was written: its chart is not the one that the spec asks for by now.
+func (w written) outdated(source client.Object) bool {
+	return source.GetUID() == w.uid && source.GetGeneration() < w.generation
+}
+
+func (c *Controller) writeSource(ctx context.Context, kind string, wanted client.Object) (written, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(wanted)
 	if err != nil {
-		return err
+		return written{}, err
 	}
 	object := &unstructured.Unstructured{Object: fields}
 	object.SetGroupVersionKind(sourcev1.GroupVersion.WithKind(kind))
 	delete(object.Object, "status")
 	unstructured.RemoveNestedField(object.Object, "metadata", "creationTimestamp")
-	return c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(helmv2.FieldManager), client.ForceOwnership)
+	err = c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(helmv2.FieldManager), client.ForceOwnership)
+	return written{object.GetUID(), object.GetGeneration()}, err
 }
 
 // asWanted reports whether a source need not be written. Until this process has
