@@ -118,6 +118,7 @@ func TestEveryConditionAndReasonIsDescribed(t *testing.T) {
 		kustomizations: "api/kustomize/v1/conditions.go",
 		gpuQuotas:      "api/quota/v1alpha1/conditions.go",
 		automations:    "api/image/v1/conditions.go",
+		helmReleases:   "api/helm/v2/conditions.go",
 	} {
 		p := specPages(t)[path]
 		for name, value := range values(t, file) {

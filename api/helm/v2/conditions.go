@@ -75,7 +75,7 @@ const (
 	// InvalidCELExpressionReason goes with Stalled: an expression of the spec does not compile.
 	InvalidCELExpressionReason = fluxmeta.InvalidCELExpressionReason
 
-	// HealthCheckCanceledReason goes with Ready=False: something newer came before the objects were well.
+	// HealthCheckCanceledReason is that of an event: something newer came before the objects were well.
 	HealthCheckCanceledReason = fluxmeta.HealthCheckCanceledReason
 
 	// RetriesExceededReason goes with Stalled: the action failed more often than spec allows. A new chart, new values, a new
@@ -151,9 +151,6 @@ const (
 
 	// PlannedReason goes with Ready=True: spec.weir.mode is Plan, and status.weir.plan tells what a release would change.
 	PlannedReason = "Planned"
-
-	// WaitingForGPUsReason goes with Ready=Unknown: objects of the release wait in a queue for the devices they ask for.
-	WaitingForGPUsReason = "WaitingForGPUs"
 
 	// GPUQuotaExceededReason goes with Ready=False: the release asks for more devices than are free, so nothing of it is
 	// applied. The message has the numbers. It is released when there is room, in its turn.

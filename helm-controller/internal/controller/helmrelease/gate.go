@@ -116,7 +116,7 @@ const shortDigest = 8
 // made, maybe by an earlier process.
 func mayHaveAsked(obj *helmv2.HelmRelease) bool {
 	switch conditions.GetReason(obj, helmv2.ReadyCondition) {
-	case helmv2.GPUQuotaExceededReason, helmv2.GPUQuotaNeverFitsReason, helmv2.GPUQuotaUnavailableReason, helmv2.WaitingForGPUsReason:
+	case helmv2.GPUQuotaExceededReason, helmv2.GPUQuotaNeverFitsReason, helmv2.GPUQuotaUnavailableReason:
 		return true
 	}
 	return false
