@@ -38,7 +38,8 @@ func (c *Client) await(r request) error {
 	if len(r.objects) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(c.context(), r.timeout)
+	// Not for the timeout alone: time in a queue does not count.
+	ctx, cancel := context.WithCancel(c.context())
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
@@ -50,8 +51,14 @@ func (c *Client) await(r request) error {
 		followers[i] = f
 		group.Go(func() { f.run(ctx, func() { first <- struct{}{} }) })
 	}
+	patience := time.After(r.timeout)
+begun:
 	for range followers {
-		<-first
+		select {
+		case <-first:
+		case <-patience:
+			break begun
+		}
 	}
 	return c.wait(r.what, r.timeout, r.failFast, signals, func(context.Context) look {
 		seen := look{again: r.again}

@@ -168,7 +168,17 @@ func TestTimeoutNamesTheObjects(t *testing.T) {
 func TestTestsOfTheChart(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.publish(appChart("1.0.0").Test("check", "busybox", "true"))
+	// No node takes the pod: what it comes to is up to this test.
+	s.publish(appChart("1.0.0").With("templates/tests/check.yaml", `apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-check
+  annotations: {helm.sh/hook: test}
+spec:
+  restartPolicy: Never
+  nodeSelector: {nowhere: "true"}
+  containers: [{name: test, image: busybox}]
+`))
 	s.create("web", func(r *helmv2.HelmRelease) {
 		r.Spec.Test = &helmv2.Test{Enable: true}
 		r.Spec.Timeout = &metav1.Duration{Duration: deadline}
