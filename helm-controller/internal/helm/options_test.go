@@ -124,3 +124,20 @@ func TestDeletionPropagation(t *testing.T) {
 		})
 	}
 }
+
+// What a release would define is shown with what it would make.
+func TestRenderShowsDefinitions(t *testing.T) {
+	t.Parallel()
+	for policy, want := range map[helmv2.CRDsPolicy]int{"": 2, helmv2.Create: 2, helmv2.CreateReplace: 2, helmv2.Skip: 1} {
+		t.Run("policy "+string(policy), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.object.Spec.Install = &helmv2.Install{CRDs: policy}
+			_, after, err := Render(t.Context(), r.job(state.None, r.chart(app("1.0.0").CRD("render.example.com", "Widget")), nil))
+			r.must(err)
+			if len(after) != want || want == 2 && after[0].GetName() != "widgets.render.example.com" {
+				t.Errorf("rendered to %v", after)
+			}
+		})
+	}
+}

@@ -166,7 +166,7 @@ func Render(ctx context.Context, job *Job) (before, after []*unstructured.Unstru
 		if before, after, err = p.compare(manifest, rendered); err != nil {
 			return err
 		}
-		definitions, err := client.Definitions(files(rendered.chart), p.policy(plan.IsUpgrade))
+		definitions, err := client.Definitions(ctx, files(rendered.chart), p.policy(plan.IsUpgrade))
 		after = kube.Last(append(definitions, after...))
 		return err
 	})

@@ -102,7 +102,7 @@ func definitionsIn(files []File) (definitions []*unstructured.Unstructured, igno
 }
 
 // Definitions returns what CRDs would write, and writes nothing.
-func (c *Client) Definitions(files []File, policy helmv2.CRDsPolicy) ([]*unstructured.Unstructured, error) {
+func (c *Client) Definitions(ctx context.Context, files []File, policy helmv2.CRDsPolicy) ([]*unstructured.Unstructured, error) {
 	if policy == helmv2.Skip {
 		return nil, nil
 	}
@@ -112,7 +112,7 @@ func (c *Client) Definitions(files []File, policy helmv2.CRDsPolicy) ([]*unstruc
 	}
 	var missing []*unstructured.Unstructured
 	for _, obj := range all {
-		live, err := c.get(c.context(), obj)
+		live, err := c.get(ctx, obj)
 		if err != nil {
 			return nil, err
 		}
