@@ -51,12 +51,6 @@ func HelmNoETags() HelmOption {
 	return func(s *HelmServer) { s.noETags = true }
 }
 
-// HelmAddress listens on the given "host:port" instead of a free loopback
-// port.
-func HelmAddress(address string) HelmOption {
-	return func(s *HelmServer) { s.address = address }
-}
-
 // HelmServer is a repository of charts over HTTP, in memory, that a test can
 // make fail. It serves /index.yaml and the archives that the index names.
 type HelmServer struct {
@@ -68,7 +62,6 @@ type HelmServer struct {
 
 	user, password          string
 	tls, mutualTLS, noETags bool
-	address                 string
 	server                  *http.Server
 	stop                    chan struct{}
 
@@ -82,11 +75,11 @@ type HelmServer struct {
 
 // NewHelmServer serves until Close.
 func NewHelmServer(opts ...HelmOption) (*HelmServer, error) {
-	s := &HelmServer{address: "127.0.0.1:0", stop: make(chan struct{}), files: map[string][]byte{}}
+	s := &HelmServer{stop: make(chan struct{}), files: map[string][]byte{}}
 	for _, opt := range opts {
 		opt(s)
 	}
-	listener, err := listenTCP(s.address)
+	listener, err := listenTCP("127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for a Helm repository: %w", err)
 	}

@@ -61,7 +61,7 @@ type HelmChartTemplateSpec struct {
 
 	// sourceRef names the source that has the chart.
 	// +optional
-	SourceRef *CrossNamespaceObjectReference `json:"sourceRef,omitempty"`
+	SourceRef *ChartSourceReference `json:"sourceRef,omitempty"`
 
 	// reconcileStrategy says when the chart counts as new: ChartVersion (the default), when its version changes, or
 	// Revision, when that of the source does.
@@ -78,8 +78,8 @@ type HelmChartTemplateSpec struct {
 	IgnoreMissingValuesFiles bool `json:"ignoreMissingValuesFiles,omitempty"`
 }
 
-// CrossNamespaceObjectReference names the source that has a chart.
-type CrossNamespaceObjectReference struct {
+// ChartSourceReference names the source that has a chart, also in another namespace.
+type ChartSourceReference struct {
 	// apiVersion of the source. If empty, the version that the controller was built for.
 	// +optional
 	APIVersion string `json:"apiVersion,omitempty"`

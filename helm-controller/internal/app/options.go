@@ -77,7 +77,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.InsecureKubeconfig.Exec, "insecure-kubeconfig-exec", false, "Let kubeconfigs run a program in the controller's container for their credentials.")
 	fs.BoolVar(&o.InsecureKubeconfig.TLS, "insecure-kubeconfig-tls", false, "Let kubeconfigs turn off the check of the server's certificate, or do without TLS.")
 	fs.StringVar(&o.DefaultKubeconfigServiceAccount, "default-kubeconfig-service-account", "", "The service account whose token is used if the ConfigMap of spec.kubeConfig names none.")
-	fs.StringVar(&o.SnapshotDigest, "snapshot-digest-algo", "sha256", "The algorithm of the digests in status.history. Only sha256 is implemented.")
+	fs.StringVar(&o.SnapshotDigest, "snapshot-digest-algo", "sha256", "The algorithm of the digests in status.history. There is only sha256.")
 	fs.StringVar(&o.KindsConfig, "kinds-config", "gpu-quota-kinds", "The ConfigMap in the controller's namespace that says where objects of further kinds have their GPUs. It need not exist.")
 	fs.IntVar(&o.HTTPRetry, "http-retry", 9, "How often the download of a chart is tried again.")
 	fs.DurationVar(&o.HTTPTimeout, "http-timeout", 30*time.Second, "How long one try to download a chart may take.")
@@ -118,7 +118,7 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--http-timeout must be more than 0, got %s", o.HTTPTimeout))
 	}
 	if o.SnapshotDigest != "sha256" {
-		errs = append(errs, fmt.Errorf("--snapshot-digest-algo=%s is not implemented; use sha256", o.SnapshotDigest))
+		errs = append(errs, fmt.Errorf("--snapshot-digest-algo must be sha256, got %s", o.SnapshotDigest))
 	}
 	return errors.Join(errs...)
 }

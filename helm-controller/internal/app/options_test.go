@@ -21,7 +21,7 @@ func TestFluxArguments(t *testing.T) {
 		"gates":            {"--feature-gates=CancelHealthCheckOnNewRevision=false,UseHelm3Defaults=true,AdoptLegacyReleases=true", ""},
 		"fixed gate":       {"--feature-gates=AllowDNSLookups=true", "AllowDNSLookups"},
 		"unknown gate":     {"--feature-gates=Nonsense=true", "Nonsense"},
-		"digest":           {"--snapshot-digest-algo=sha512", "use sha256"},
+		"digest":           {"--snapshot-digest-algo=sha512", "--snapshot-digest-algo must be sha256, got sha512"},
 		"retry":            {"--http-retry=-1", "--http-retry"},
 		"timeout":          {"--http-timeout=0s", "--http-timeout"},
 	} {

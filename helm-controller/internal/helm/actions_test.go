@@ -142,8 +142,9 @@ func TestTheGateIsAskedBeforeTheFirstWrite(t *testing.T) {
 func TestDefinitions(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	chart := r.chart(app("1.0.0").CRD("definitions.example.com", "Widget").
-		With("templates/cr.yaml", "apiVersion: definitions.example.com/v1\nkind: Widget\nmetadata: {name: one}\n"))
+	group := r.namespace + ".example.com"
+	chart := r.chart(app("1.0.0").CRD(group, "Widget").
+		With("templates/cr.yaml", "apiVersion: "+group+"/v1\nkind: Widget\nmetadata: {name: one}\n"))
 	skip := r.job(state.Install, chart, nil)
 	skip.Object.Spec.Install = &helmv2.Install{CRDs: helmv2.Skip}
 	if got := r.run(skip); got.Err == nil || !strings.Contains(got.Err.Error(), "Widget") {
@@ -152,8 +153,8 @@ func TestDefinitions(t *testing.T) {
 	outcome := r.run(r.job(state.Install, chart, nil))
 	r.must(outcome.Err)
 	for _, ref := range []inventory.Ref{
-		{Name: "widgets.definitions.example.com", Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
-		{Namespace: r.namespace, Name: "one", Group: "definitions.example.com", Kind: "Widget"},
+		{Name: "widgets." + group, Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
+		{Namespace: r.namespace, Name: "one", Group: group, Kind: "Widget"},
 		{Namespace: r.namespace, Name: "app-settings", Kind: "ConfigMap"},
 	} {
 		if _, ok := outcome.Objects[ref]; !ok {

@@ -33,7 +33,7 @@ func templated(change ...func(*helmv2.HelmRelease)) *helmv2.HelmRelease {
 			Chart: &helmv2.HelmChartTemplate{
 				ObjectMeta: &helmv2.HelmChartTemplateObjectMeta{Labels: map[string]string{"a": "b"}},
 				Spec: helmv2.HelmChartTemplateSpec{
-					Chart: "app", SourceRef: &helmv2.CrossNamespaceObjectReference{Kind: "HelmRepository", Name: "repo", Namespace: "sources"},
+					Chart: "app", SourceRef: &helmv2.ChartSourceReference{Kind: "HelmRepository", Name: "repo", Namespace: "sources"},
 				},
 			},
 		},

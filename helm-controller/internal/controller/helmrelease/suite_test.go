@@ -177,7 +177,7 @@ func (s *suite) create(name string, change ...func(*helmv2.HelmRelease)) {
 			Interval: metav1.Duration{Duration: time.Hour},
 			Timeout:  &metav1.Duration{Duration: 30 * time.Second},
 			Chart: &helmv2.HelmChartTemplate{Spec: helmv2.HelmChartTemplateSpec{
-				Chart: "app", SourceRef: &helmv2.CrossNamespaceObjectReference{Kind: "HelmRepository", Name: "repo"},
+				Chart: "app", SourceRef: &helmv2.ChartSourceReference{Kind: "HelmRepository", Name: "repo"},
 			}},
 		},
 	}
