@@ -28,7 +28,8 @@ func TestEveryMetricIsDescribed(t *testing.T) {
 			composed: []string{"gpuquota_hard", "gpuquota_used", "gpuquota_reserved", "gpuquota_available", "gpuquota_unselected_used"},
 			least:    15,
 		},
-		"images": {page: automations, prefix: "weir_image_", dirs: []string{"image-automation-controller/internal"}, least: 3},
+		"sources": {page: gitRepositories, prefix: "weir_source_", dirs: []string{"source-controller/internal"}, least: 3},
+		"images":  {page: automations, prefix: "weir_image_", dirs: []string{"image-automation-controller/internal"}, least: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defined := map[string]bool{}

@@ -233,7 +233,7 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 	options.LeaseDuration = &o.LeaderElection.LeaseDuration
 	options.RenewDeadline = &o.LeaderElection.RenewDeadline
 	options.RetryPeriod = &o.LeaderElection.RetryPeriod
-	if a.lock, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection.RenewDeadline/2, a.Log); err != nil {
+	if a.lock, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection, a.Log); err != nil {
 		return options, err
 	}
 	options.LeaderElectionResourceLockInterface = a.lock

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fluxcd/pkg/runtime/leaderelection"
 	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,6 +84,15 @@ type guardedLock struct {
 	counterpart *counterpart
 	log         logr.Logger
 
+	// retry is how often a candidate looks at the lease.
+	retry time.Duration
+	// elected are called when the lease was taken.
+	elected []func()
+
+	vigil vigil
+	// acquired is when the lease was taken.
+	acquired metav1.Time
+
 	leading atomic.Bool
 	// deposed has room for one: a process steps down once.
 	deposed chan error
@@ -90,7 +100,10 @@ type guardedLock struct {
 
 // Create takes a lease that does not exist yet.
 func (l *guardedLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.take(ctx, func() error { return l.Interface.Create(ctx, record) })
+	return l.take(ctx, func() error {
+		l.stamp(&record)
+		return l.Interface.Create(ctx, record)
+	})
 }
 
 // Update takes over or renews a lease.
@@ -100,7 +113,10 @@ func (l *guardedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 		l.leading.Store(false)
 		return l.Interface.Update(ctx, record)
 	}
-	return l.take(ctx, func() error { return l.Interface.Update(ctx, record) })
+	return l.take(ctx, func() error {
+		l.stamp(&record)
+		return l.Interface.Update(ctx, record)
+	})
 }
 
 // take writes the lease unless a counterpart lives. A leader that finds one
@@ -110,8 +126,10 @@ func (l *guardedLock) take(ctx context.Context, write func() error) error {
 		return err
 	}
 	err := write()
-	if err == nil {
-		l.leading.Store(true)
+	if err == nil && l.leading.CompareAndSwap(false, true) {
+		for _, f := range l.elected {
+			f()
+		}
 	}
 	return err
 }
@@ -147,15 +165,15 @@ func (l *guardedLock) Start(ctx context.Context) error {
 func (l *guardedLock) NeedLeaderElection() bool { return false }
 
 // newLock returns the leader lock named as Flux names it.
-func newLock(cfg *rest.Config, guard *counterpart, timeout time.Duration, log logr.Logger) (*guardedLock, error) {
+func newLock(cfg *rest.Config, guard *counterpart, election leaderelection.Options, log logr.Logger) (*guardedLock, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("name this leader election candidate: %w", err)
 	}
 	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, guard.namespace, guard.name,
-		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, cfg, timeout)
+		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, cfg, election.RenewDeadline/2)
 	if err != nil {
 		return nil, fmt.Errorf("make the leader lock %s/%s: %w", guard.namespace, guard.name, err)
 	}
-	return &guardedLock{Interface: lock, counterpart: guard, log: log, deposed: make(chan error, 1)}, nil
+	return &guardedLock{Interface: lock, counterpart: guard, log: log, retry: election.RetryPeriod, deposed: make(chan error, 1)}, nil
 }

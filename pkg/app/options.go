@@ -20,7 +20,11 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
+	election "k8s.io/client-go/tools/leaderelection"
 )
+
+// renewalSlack is how many retry periods the renew deadline must exceed.
+const renewalSlack = election.JitterFactor
 
 // Options are the settings that all controllers share; the flags and defaults
 // are Flux's.
@@ -100,6 +104,10 @@ func (o *Options) Validate() error {
 	}
 	if o.LeaderElection.Enable && o.Namespace == "" {
 		errs = append(errs, errors.New("leader election needs --runtime-namespace or RUNTIME_NAMESPACE"))
+	}
+	if e := o.LeaderElection; e.Enable && (e.RetryPeriod <= 0 || float64(e.RenewDeadline) <= renewalSlack*float64(e.RetryPeriod) || e.LeaseDuration <= e.RenewDeadline) {
+		errs = append(errs, fmt.Errorf("--leader-election-lease-duration (%s) must be more than --leader-election-renew-deadline (%s), and that more than %.1f times --leader-election-retry-period (%s)",
+			e.LeaseDuration, e.RenewDeadline, renewalSlack, e.RetryPeriod))
 	}
 	if !o.Watch.AllNamespaces && o.Namespace == "" {
 		errs = append(errs, errors.New("--watch-all-namespaces=false needs --runtime-namespace or RUNTIME_NAMESPACE"))

@@ -30,14 +30,26 @@ func TestValidate(t *testing.T) {
 		env  string
 		want []string
 	}{
-		"defaults":                        {},
-		"no worker":                       {args: []string{"--concurrent=0"}, want: []string{"--concurrent must be at least 1, got 0"}},
-		"no request":                      {args: []string{"--kube-api-max-in-flight=-1"}, want: []string{"--kube-api-max-in-flight must be at least 1, got -1"}},
-		"too much jitter":                 {args: []string{"--interval-jitter-percentage=100"}, want: []string{"--interval-jitter-percentage must be less than 100, got 100"}},
-		"no selector":                     {args: []string{"--watch-label-selector=a in"}, want: []string{`--watch-label-selector "a in"`}},
-		"leader without a namespace":      {args: []string{"--enable-leader-election"}, want: []string{"leader election needs --runtime-namespace"}},
-		"leader in a namespace":           {args: []string{"--enable-leader-election", "--runtime-namespace=weir-system"}},
-		"leader in that of the variable":  {args: []string{"--enable-leader-election"}, env: "weir-system"},
+		"defaults":                       {},
+		"no worker":                      {args: []string{"--concurrent=0"}, want: []string{"--concurrent must be at least 1, got 0"}},
+		"no request":                     {args: []string{"--kube-api-max-in-flight=-1"}, want: []string{"--kube-api-max-in-flight must be at least 1, got -1"}},
+		"too much jitter":                {args: []string{"--interval-jitter-percentage=100"}, want: []string{"--interval-jitter-percentage must be less than 100, got 100"}},
+		"no selector":                    {args: []string{"--watch-label-selector=a in"}, want: []string{`--watch-label-selector "a in"`}},
+		"leader without a namespace":     {args: []string{"--enable-leader-election"}, want: []string{"leader election needs --runtime-namespace"}},
+		"leader in a namespace":          {args: []string{"--enable-leader-election", "--runtime-namespace=weir-system"}},
+		"leader in that of the variable": {args: []string{"--enable-leader-election"}, env: "weir-system"},
+		"a leader that is missed soon": {args: []string{
+			"--enable-leader-election", "--runtime-namespace=weir-system",
+			"--leader-election-lease-duration=10s", "--leader-election-renew-deadline=8s", "--leader-election-retry-period=2s",
+		}},
+		"a lease that ends before its leader gives up": {
+			args: []string{"--enable-leader-election", "--runtime-namespace=weir-system", "--leader-election-lease-duration=10s"},
+			want: []string{"--leader-election-lease-duration (10s) must be more than --leader-election-renew-deadline (30s)"},
+		},
+		"a deadline without a second try": {
+			args: []string{"--enable-leader-election", "--runtime-namespace=weir-system", "--leader-election-renew-deadline=6s"},
+			want: []string{"more than 1.2 times --leader-election-retry-period (5s)"},
+		},
 		"one namespace, but which":        {args: []string{"--watch-all-namespaces=false"}, want: []string{"--watch-all-namespaces=false needs --runtime-namespace"}},
 		"one namespace":                   {args: []string{"--watch-all-namespaces=false", "--runtime-namespace=weir-system"}},
 		"all that is wrong, not one only": {args: []string{"--concurrent=0", "--kube-api-max-in-flight=0"}, want: []string{"--concurrent", "--kube-api-max-in-flight"}},

@@ -18,15 +18,20 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// Waits between the tries of a download.
+// Waits between the tries of a download. The longest one is short, because the
+// server is one of several: when its leader is lost, another one answers seconds
+// later, and who waits twice as long each time would not be there.
 const (
 	retryMin = 500 * time.Millisecond
-	retryMax = 30 * time.Second
+	retryMax = 2 * time.Second
 )
 
 // ErrNotFound is wrapped by the error for an artifact that the source does not
 // have any more. Its object will name another one soon.
 var ErrNotFound = errors.New("artifact not found")
+
+// ErrDigest is wrapped by the error for a download that is not the artifact.
+var ErrDigest = errors.New("not the artifact")
 
 // Fetcher downloads artifacts and verifies them.
 type Fetcher struct {
@@ -41,7 +46,7 @@ type Fetcher struct {
 // of every URL, for controllers that run outside the cluster.
 func NewFetcher(client *http.Client, retries int, maxSize int64) *Fetcher {
 	retrying := retryablehttp.NewClient()
-	retrying.HTTPClient = client
+	retrying.HTTPClient = impatient(client)
 	retrying.Logger = nil
 	retrying.RetryMax = retries
 	retrying.RetryWaitMin, retrying.RetryWaitMax = retryMin, retryMax
@@ -70,7 +75,7 @@ func (f *Fetcher) Fetch(ctx context.Context, a *meta.Artifact, w io.Writer) erro
 		return fmt.Errorf("fetch artifact %s: it has more than the %d bytes allowed by --artifact-max-size", a.Path, f.maxSize)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
-		return fmt.Errorf("fetch artifact %s: its digest is %s and should be %s", a.Path, got, want)
+		return fmt.Errorf("fetch artifact %s: %w: its digest is %s and should be %s", a.Path, ErrDigest, got, want)
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ type Options struct {
 	SSHKexAlgos       []string
 	SSHHostKeyAlgos   []string
 	AllowLocalSources bool
+	// Mirror: with leader election, a replica that does not lead copies the
+	// artifacts of the one that does.
+	Mirror bool
 	// DefaultServiceAccount is the one whose image pull secrets are used for
 	// OCIRepositories that name neither a Secret nor a service account.
 	DefaultServiceAccount string
@@ -80,6 +83,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.SSHKexAlgos, "ssh-kex-algos", nil, "The key exchange algorithms to offer in SSH, instead of Go's defaults.")
 	fs.StringSliceVar(&o.SSHHostKeyAlgos, "ssh-hostkey-algos", nil, "The host key algorithms to accept in SSH, instead of those that known_hosts implies.")
 	fs.BoolVar(&o.AllowLocalSources, "allow-local-sources", false, "Allow sources at loopback addresses and at the API server's.")
+	fs.BoolVar(&o.Mirror, "mirror-artifacts", true, "With leader election, copy the artifacts of the leader while another replica leads, to serve them at once when this one does.")
 	fs.StringVar(&o.DefaultServiceAccount, "default-service-account", "", "The service account, in the namespace of each object, whose image pull secrets are used for OCIRepositories that name neither a Secret nor a service account.")
 	o.Moot(fs, map[string]string{
 		"token-cache-max-size":     "identities of clouds are not built yet",

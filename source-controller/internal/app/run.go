@@ -67,6 +67,7 @@ func Run(ctx context.Context, o *Options) error {
 		setupGitRepository,
 		setupOCIRepository,
 		func(p *parts) error { return setupHelm(ctx, p) },
+		setupMirror,
 	} {
 		if err := setup(p); err != nil {
 			return err
@@ -139,7 +140,7 @@ func setupLeader(ctx context.Context, a *app.App, o *Options) error {
 		return nil
 	}
 	pod := types.NamespacedName{Namespace: o.PodNamespace, Name: o.Pod}
-	marker := leader.NewMarker(a.Manager.GetClient(), pod, a.Log.WithName("leader"))
+	marker := leader.NewMarker(a.Manager.GetClient(), a.Manager.GetAPIReader(), pod, a.LeaseName(), a.Log.WithName("leader"))
 	if err := marker.Unmark(ctx); err != nil {
 		return fmt.Errorf("take back the leader label of an earlier process: %w", err)
 	}

@@ -9,6 +9,7 @@ package leader
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,10 @@ import (
 // Label is what the leading pod carries, with the value "true".
 const Label = "weir.dev/leader"
 
+// LeaseAnnotation names, on a pod that has been leader, the lease that it held.
+// Replicas that reconcile other objects, of another shard, hold another one.
+const LeaseAnnotation = "weir.dev/lease"
+
 const (
 	// retry is the time between attempts to set the label.
 	retry = time.Second
@@ -30,64 +35,101 @@ const (
 	farewell = 3 * time.Second
 )
 
-// Marker labels one pod. It is a runnable of a manager on the leader; Unmark
-// is for before.
+// Marker labels one pod, and no other one of those that share its lease. It is
+// a runnable of a manager on the leader; Unmark is for before.
 type Marker struct {
 	client client.Writer
+	pods   client.Reader
 	pod    types.NamespacedName
+	lease  string
 	log    logr.Logger
 }
 
-// NewMarker returns a Marker for the pod.
-func NewMarker(c client.Writer, pod types.NamespacedName, log logr.Logger) *Marker {
-	return &Marker{client: c, pod: pod, log: log}
+// NewMarker returns a Marker for the pod of a replica that competes for the
+// lease. It reads pods with the given reader, which should not cache them.
+func NewMarker(c client.Writer, pods client.Reader, pod types.NamespacedName, lease string, log logr.Logger) *Marker {
+	return &Marker{client: c, pods: pods, pod: pod, lease: lease, log: log}
 }
 
 // NeedLeaderElection tells the manager to run this on the leader only.
 func (m *Marker) NeedLeaderElection() bool { return true }
 
-// Start sets the label, tries again until that works, and removes the label
-// when ctx ends.
+// Start sets the label, then takes it off those who led before, tries both
+// again until they work, and removes the label when ctx ends.
 func (m *Marker) Start(ctx context.Context) error {
-	said := false
-	err := wait.PollUntilContextCancel(ctx, retry, true, func(ctx context.Context) (bool, error) {
-		err := m.set(ctx, true)
-		if err != nil && !said {
-			m.log.Error(err, "cannot mark this pod as the leader: the artifact Service does not reach it")
-			said = true
-		}
-		return err == nil, nil
+	marked := m.persist(ctx, "cannot mark this pod as the leader: the artifact Service does not reach it", func(ctx context.Context) error {
+		return m.set(ctx, m.pod.Name, true)
 	})
-	if err != nil {
+	if !marked {
 		return nil // The process ends before the label was set.
 	}
+	m.persist(ctx, "cannot unmark the leader before this one: the artifact Service may reach it", m.depose)
 	<-ctx.Done()
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	if err := m.set(after, false); err != nil {
+	if err := m.set(after, m.pod.Name, false); err != nil {
 		m.log.Error(err, "cannot unmark this pod as the leader")
 	}
 	return nil
 }
 
+// persist tries until that works, or until ctx ends, says once why it does not,
+// and reports whether it did.
+func (m *Marker) persist(ctx context.Context, complaint string, do func(context.Context) error) bool {
+	said := false
+	err := wait.PollUntilContextCancel(ctx, retry, true, func(ctx context.Context) (bool, error) {
+		err := do(ctx)
+		if err != nil && !said {
+			m.log.Error(err, complaint)
+			said = true
+		}
+		return err == nil, nil
+	})
+	return err == nil
+}
+
+// depose takes the label off the other pods that have led with this lease. One
+// whose node is lost, or cut off, cannot do that itself, and keeps its label
+// until somebody deletes it.
+func (m *Marker) depose(ctx context.Context) error {
+	var list corev1.PodList
+	if err := m.pods.List(ctx, &list, client.InNamespace(m.pod.Namespace), client.MatchingLabels{Label: "true"}); err != nil {
+		return fmt.Errorf("list the pods with the label %s: %w", Label, err)
+	}
+	var errs []error
+	for i := range list.Items {
+		name := list.Items[i].Name
+		if name == m.pod.Name || list.Items[i].Annotations[LeaseAnnotation] != m.lease {
+			continue
+		}
+		err := client.IgnoreNotFound(m.set(ctx, name, false))
+		if errs = append(errs, err); err == nil {
+			m.log.Info("the leader before this one is no longer marked", "pod", name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Unmark removes a label that an earlier process of the same pod left when it
 // was killed. A pod that does not exist is no error.
 func (m *Marker) Unmark(ctx context.Context) error {
-	return client.IgnoreNotFound(m.set(ctx, false))
+	return client.IgnoreNotFound(m.set(ctx, m.pod.Name, false))
 }
 
-func (m *Marker) set(ctx context.Context, leads bool) error {
-	var value any
+// set sets or removes the label of a pod. The annotation stays: it says what
+// the pod has been.
+func (m *Marker) set(ctx context.Context, name string, leads bool) error {
+	metadata := map[string]any{"labels": map[string]any{Label: nil}}
 	if leads {
-		value = "true"
+		metadata = map[string]any{"labels": map[string]any{Label: "true"}, "annotations": map[string]any{LeaseAnnotation: m.lease}}
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{Label: value}}})
+	patch, err := json.Marshal(map[string]any{"metadata": metadata})
 	if err != nil {
-		return fmt.Errorf("label Pod %s: %w", m.pod, err)
+		return fmt.Errorf("label Pod %s/%s: %w", m.pod.Namespace, name, err)
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: m.pod.Namespace, Name: m.pod.Name}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: m.pod.Namespace, Name: name}}
 	if err := m.client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return fmt.Errorf("label Pod %s: %w", m.pod, err)
+		return fmt.Errorf("label Pod %s/%s: %w", m.pod.Namespace, name, err)
 	}
 	return nil
 }

@@ -94,6 +94,32 @@ func (o Object) dir() string {
 	return path.Join(strings.ToLower(o.Kind), o.Namespace, o.Name)
 }
 
+// Objects returns whose artifacts are stored. The kinds are those of their
+// directories, in lower case.
+func (s *Storage) Objects() ([]Object, error) {
+	var objects []Object
+	err := fs.WalkDir(s.root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		parts := strings.Split(name, "/")
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // It went while we looked.
+		case err != nil:
+			return err
+		case name == "." || !entry.IsDir():
+		case strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case len(parts) == 3:
+			objects = append(objects, Object{Kind: parts[0], Namespace: parts[1], Name: parts[2]})
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the stored artifacts: %w", err)
+	}
+	return objects, nil
+}
+
 // Artifact returns the description of a file that may be stored for o, without
 // digest, size and time.
 func (s *Storage) Artifact(o Object, revision, file string) meta.Artifact {

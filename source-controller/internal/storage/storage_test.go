@@ -440,3 +440,23 @@ func FuzzOwned(f *testing.F) {
 		}
 	})
 }
+
+func TestObjects(t *testing.T) {
+	t.Parallel()
+	s := newStorage(t, nil)
+	if got, err := s.Objects(); err != nil || len(got) != 0 {
+		t.Errorf("objects of an empty storage: %v, %v", got, err)
+	}
+	put(t, s, Object{"GitRepository", "ns", "b"}, "1.tar.gz", "x")
+	put(t, s, Object{"GitRepository", "ns", "a"}, "1.tar.gz", "x")
+	put(t, s, Object{"HelmChart", "other", "c"}, "1.tgz", "x")
+	for _, dir := range []string{".git-objects", ".git-objects/a", ".git-objects/a/b", "lost+found"} {
+		mkdir(t, filepath.Join(s.options.Path, dir))
+	}
+	write(t, filepath.Join(s.options.Path, "gitrepository", "ns", "file"), "x")
+	got, err := s.Objects()
+	want := []Object{{"gitrepository", "ns", "a"}, {"gitrepository", "ns", "b"}, {"helmchart", "other", "c"}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%s, %v", diff, err)
+	}
+}

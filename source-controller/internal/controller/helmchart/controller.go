@@ -23,8 +23,8 @@ import (
 	"github.com/weir-gitops/weir/source-controller/internal/chart"
 )
 
-// pointer is the name that leads to the chart, whatever its revision.
-const pointer = "latest.tar.gz"
+// Pointer is the name that leads to the chart, whatever its revision.
+const Pointer = "latest.tar.gz"
 
 // Controller reconciles HelmCharts.
 type Controller struct {
@@ -65,7 +65,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Kind:   sourcev1.HelmChartKind,
 		Status: artifact.Status{
 			Artifact: &status.Artifact, ObservedGeneration: &status.ObservedGeneration, Request: &status.ReconcileRequestStatus,
-			URL: &status.URL, Pointer: pointer,
+			URL: &status.URL, Pointer: Pointer,
 		},
 		Suspended: func() bool { return obj.Spec.Suspend },
 		Interval:  func() time.Duration { return obj.GetRequeueAfter() },

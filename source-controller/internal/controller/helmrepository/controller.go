@@ -30,8 +30,8 @@ import (
 	"github.com/weir-gitops/weir/source-controller/internal/storage"
 )
 
-// pointer is the name that leads to the index, whatever its revision.
-const pointer = "index.yaml"
+// Pointer is the name that leads to the index, whatever its revision.
+const Pointer = "index.yaml"
 
 // Controller reconciles HelmRepositories.
 type Controller struct {
@@ -58,7 +58,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Kind:   sourcev1.HelmRepositoryKind,
 		Status: artifact.Status{
 			Artifact: &status.Artifact, ObservedGeneration: &status.ObservedGeneration, Request: &status.ReconcileRequestStatus,
-			URL: &status.URL, Pointer: pointer,
+			URL: &status.URL, Pointer: Pointer,
 		},
 		Suspended: func() bool { return obj.Spec.Suspend },
 		Interval:  func() time.Duration { return obj.GetRequeueAfter() },

@@ -23,8 +23,8 @@ import (
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
 
-// pointer is the name that leads to the artifact, whatever its revision.
-const pointer = "latest.tar.gz"
+// Pointer is the name that leads to the artifact, whatever its revision.
+const Pointer = "latest.tar.gz"
 
 // Controller reconciles OCIRepositories.
 type Controller struct {
@@ -49,7 +49,7 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		Kind:   sourcev1.OCIRepositoryKind,
 		Status: artifact.Status{
 			Artifact: &status.Artifact, ObservedGeneration: &status.ObservedGeneration, Request: &status.ReconcileRequestStatus,
-			URL: &status.URL, Pointer: pointer,
+			URL: &status.URL, Pointer: Pointer,
 		},
 		Suspended: func() bool { return obj.Spec.Suspend },
 		Interval:  func() time.Duration { return obj.GetRequeueAfter() },

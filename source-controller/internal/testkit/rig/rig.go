@@ -117,7 +117,7 @@ func (e *Env) Suite(t *testing.T) *Suite {
 	}
 	s := &Suite{T: t, Kube: e.Kube, Namespace: "test-" + rand.String(8), Storage: t.TempDir(), Stop: func() {}}
 	s.Must(e.Kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}}))
-	address := freeAddress(t)
+	address := FreeAddress(t)
 	s.Flags = []string{
 		"--metrics-addr=0", "--health-addr=0", "--runtime-namespace=" + s.Namespace, "--watch-all-namespaces=false",
 		"--allow-local-sources", "--min-retry-delay=100ms", "--max-retry-delay=500ms",
@@ -126,7 +126,8 @@ func (e *Env) Suite(t *testing.T) *Suite {
 	return s
 }
 
-func freeAddress(t *testing.T) string {
+// FreeAddress returns an address of this machine that nobody listens on.
+func FreeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -167,11 +168,11 @@ func (s *Suite) Start(flags ...string) {
 }
 
 // Process runs the controller as a process of its own, which ends with the
-// tests at the latest.
-func (s *Suite) Process() *exec.Cmd {
+// tests at the latest, with more variables in its environment.
+func (s *Suite) Process(env ...string) *exec.Cmd {
 	s.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), flagsVar+"="+strings.Join(s.Flags, " "))
+	cmd.Env = append(append(os.Environ(), env...), flagsVar+"="+strings.Join(s.Flags, " "))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.Must(cmd.Start())

@@ -1,0 +1,74 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package artifact
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
+)
+
+// silence serves "hello", but the first request is left waiting before the
+// header, or after the first bytes.
+func silence(t *testing.T, afterHeader bool) *httptest.Server {
+	t.Helper()
+	var asked atomic.Bool
+	end := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Swap(true) {
+			_, _ = io.WriteString(w, "hello")
+			return
+		}
+		if afterHeader {
+			w.Header().Set("Content-Length", "5")
+			_, _ = io.WriteString(w, "he")
+			_ = http.NewResponseController(w).Flush()
+		}
+		select {
+		case <-r.Context().Done():
+		case <-end:
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(end) })
+	return server
+}
+
+const helloDigest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+func TestASilentServerIsAskedAgain(t *testing.T) {
+	server := silence(t, false)
+	f := NewFetcher(server.Client(), 2, 100)
+	p, ok := f.client.HTTPClient.Transport.(*patience)
+	if !ok {
+		t.Fatal("the client has no patience to lose")
+	}
+	p.answer = 100 * time.Millisecond
+	if err := f.Fetch(t.Context(), &meta.Artifact{URL: server.URL + "/a", Digest: helloDigest}, io.Discard); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADownloadThatStopsIsAnError(t *testing.T) {
+	server := silence(t, true)
+	f := NewFetcher(server.Client(), 2, 100)
+	p, ok := f.client.HTTPClient.Transport.(*patience)
+	if !ok {
+		t.Fatal("the client has no patience to lose")
+	}
+	p.bytes = 100 * time.Millisecond
+	a := &meta.Artifact{URL: server.URL + "/a", Digest: helloDigest}
+	if err := f.Fetch(t.Context(), a, io.Discard); !errors.Is(err, errSilent) {
+		t.Errorf("error %v, want that the server is silent", err)
+	}
+	if err := f.Fetch(t.Context(), a, io.Discard); err != nil {
+		t.Error(err)
+	}
+}
