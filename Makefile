@@ -61,6 +61,10 @@ cluster-down: ## End it and remove what it left.
 build: ## Build all controllers into bin/.
 	go build -o bin/ $(addprefix ./,$(CONTROLLERS))
 
+.PHONY: images
+images: ## Build an image of each controller. ARGS="--push ghcr.io/you" pushes them.
+	@go run ./hack/images $(ARGS)
+
 .PHONY: test
 test: deps-test kubernetes build ## Run all tests, those against a real API server too.
 	go test -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
