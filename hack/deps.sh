@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Sees to it that the few programs are there which the tests and the demo run and Go does not bring.
-# usage: deps.sh [prometheus] [docker_registry]
+# usage: deps.sh [prometheus] [docker_registry] [node]
 set -euo pipefail
 
 missing() {
@@ -51,6 +51,26 @@ unpack() {
 unpack_prometheus() { unpack prometheus usr/bin/prometheus; }
 
 unpack_docker_registry() { unpack docker-registry usr/bin/docker-registry; }
+
+# What a node of hack/cluster runs. The program nft starts no server, so it may be installed.
+unpack_node() {
+	unpack containerd usr/bin/containerd
+	unpack runc usr/sbin/runc
+	unpack containernetworking-plugins usr/lib/cni/ptp
+	local packages=()
+	command -v nft >/dev/null || [[ -x /usr/sbin/nft ]] || packages+=(nftables)
+	command -v ip >/dev/null || [[ -x /usr/sbin/ip ]] || packages+=(iproute2)
+	command -v nsenter >/dev/null || packages+=(util-linux)
+	dpkg -s libseccomp2 >/dev/null 2>&1 || packages+=(libseccomp2)
+	[[ ${#packages[@]} -eq 0 ]] && return
+	if [[ $EUID -ne 0 ]]; then
+		echo "a node of hack/cluster lacks programs. On Debian: sudo apt-get install ${packages[*]}" >&2
+		exit 1
+	fi
+	echo "installing Debian's packages ${packages[*]}" >&2
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
 
 install_git
 for program in "$@"; do

@@ -28,8 +28,10 @@ for module in "${outside[@]}"; do
 	cd - >/dev/null
 done
 
-# One package imports all of Kubernetes, behind a build tag of its own. Linters that follow types through it would take
-# minutes for its few lines.
+# Two packages import all of Kubernetes, behind build tags of their own. Linters that follow types through them would take
+# minutes for their few lines.
 cd hack/cluster
-"$golangci_lint" run --build-tags weirkube --fast-only ./internal/weirkube || failed=1
+for program in weirkube weirnode; do
+	"$golangci_lint" run --build-tags "$program" --fast-only "./internal/$program" || failed=1
+done
 exit "$failed"

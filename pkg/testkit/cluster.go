@@ -32,11 +32,18 @@ type clusterState struct {
 	Dir        string `json:"dir"`
 	Kubeconfig string `json:"kubeconfig"`
 	Assets     string `json:"assets"`
+
+	NodeAddress string `json:"nodeAddress"`
+	HostAddress string `json:"hostAddress"`
+	Registry    string `json:"registry"`
+	Init        int    `json:"init"`
 }
 
 // clusterOptions are what ClusterOptions set.
 type clusterOptions struct {
 	gpuNodes int
+	node     bool
+	nodeGPUs int
 	fsync    bool
 	progress io.Writer
 }
@@ -84,6 +91,8 @@ func StartCluster(ctx context.Context, opts ...ClusterOption) (*Cluster, error) 
 	err = launch.run(ctx, &c.state, "up",
 		"--dir="+dir,
 		"--gpu-nodes="+strconv.Itoa(options.gpuNodes),
+		"--node="+strconv.FormatBool(options.node),
+		"--node-gpus="+strconv.Itoa(options.nodeGPUs),
 		"--fsync="+strconv.FormatBool(options.fsync),
 		"--owner-pid="+strconv.Itoa(os.Getpid()),
 		"--output=json",

@@ -17,15 +17,39 @@ import (
 	"github.com/weir-gitops/weir/hack/cluster/internal/lock"
 )
 
-// program is the file name of the one program that is all components.
-const program = "weirkube"
+// A Program is one program that is several components, chosen by the name it is started under.
+type Program struct {
+	// Name is the file name of the program and the build tag of its main package.
+	Name string
+	// Components are the names under which the program is found in Assets.
+	Components []string
+}
 
-// programSource is the folder of its main package, in Builder.Source.
-const programSource = "internal/" + program
+// Kube is the control plane and what acts on it.
+func Kube() Program {
+	return Program{Name: "weirkube", Components: []string{
+		"etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok",
+	}}
+}
+
+// Node is what a real node runs beside its container runtime.
+func Node() Program {
+	return Program{Name: "weirnode", Components: []string{"coredns", "kube-proxy", "kubelet", "registry"}}
+}
+
+// Pause is the program of the container that holds the namespaces of a pod. It must not share a program with anything.
+func Pause() Program {
+	return Program{Name: "pause", Components: []string{"weir-pause"}}
+}
+
+// source is the folder of the main package, in Builder.Source.
+func (p Program) source() string {
+	return "internal/" + p.Name
+}
 
 // A Builder knows where the sources are and where results are kept.
 type Builder struct {
-	// Source is the directory of the module that holds the weirkube command.
+	// Source is the directory of the module that holds the programs.
 	Source string
 	// Cache is the directory that holds one folder per version.
 	Cache string
@@ -44,11 +68,6 @@ func (a Assets) Path(component string) string {
 	return filepath.Join(a.Dir, component)
 }
 
-// components are the names under which the program is found in Assets.
-func components() []string {
-	return []string{"etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"}
-}
-
 // DefaultCache is the folder of the user's cache directory that builds are kept in.
 func DefaultCache() (string, error) {
 	cache, err := os.UserCacheDir()
@@ -58,57 +77,57 @@ func DefaultCache() (string, error) {
 	return filepath.Join(cache, "weir", "cluster"), nil
 }
 
-// Ensure returns the components, and builds them first if this version was not built before. Builds of the same
+// Ensure returns the components of p, and builds them first if this version was not built before. Builds of the same
 // version by several processes wait for each other. A build that is interrupted leaves nothing behind.
-func (b Builder) Ensure(ctx context.Context) (Assets, error) {
-	key, version, err := b.key()
+func (b Builder) Ensure(ctx context.Context, p Program) (Assets, error) {
+	key, version, err := b.key(p)
 	if err != nil {
 		return Assets{}, err
 	}
 	home := filepath.Join(b.Cache, key)
 	assets := Assets{Dir: filepath.Join(home, "assets"), Version: version}
-	if complete(assets) {
+	if complete(assets, p) {
 		return assets, nil
 	}
 	held, err := lock.Acquire(ctx, filepath.Join(home, "lock"), func() {
-		fmt.Fprintf(b.Progress, "another process builds Kubernetes %s, waiting for it\n", version)
+		fmt.Fprintf(b.Progress, "another process builds %s of Kubernetes %s, waiting for it\n", p.Name, version)
 	})
 	if err != nil {
 		return Assets{}, err
 	}
 	defer held.Release()
-	if complete(assets) {
+	if complete(assets, p) {
 		return assets, nil
 	}
-	if err := b.build(ctx, home, version); err != nil {
-		return Assets{}, fmt.Errorf("build Kubernetes %s: %w", version, err)
+	if err := b.build(ctx, p, home, version); err != nil {
+		return Assets{}, fmt.Errorf("build %s of Kubernetes %s: %w", p.Name, version, err)
 	}
-	return assets, link(assets)
+	return assets, link(assets, p)
 }
 
 // build compiles the program into home under a name of its own and renames it when it is whole.
-func (b Builder) build(ctx context.Context, home, version string) error {
-	target := filepath.Join(home, program)
+func (b Builder) build(ctx context.Context, p Program, home, version string) error {
+	target := filepath.Join(home, p.Name)
 	if _, err := os.Stat(target); err == nil {
 		return nil
 	}
 	partial := target + ".partial"
 	defer os.Remove(partial)
 	start := time.Now()
-	fmt.Fprintf(b.Progress, "building Kubernetes %s from its Go modules, once; this takes some minutes\n", version)
-	if err := b.compile(ctx, partial, version); err != nil {
+	fmt.Fprintf(b.Progress, "building %s of Kubernetes %s from Go modules, once; this may take some minutes\n", p.Name, version)
+	if err := b.compile(ctx, p, partial, version); err != nil {
 		return err
 	}
 	if err := os.Rename(partial, target); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.Progress, "built Kubernetes %s in %.0f s\n", version, time.Since(start).Seconds())
+	fmt.Fprintf(b.Progress, "built %s of Kubernetes %s in %.0f s\n", p.Name, version, time.Since(start).Seconds())
 	return nil
 }
 
 // complete reports whether assets holds every component and can be used without the lock: the last link is made last.
-func complete(assets Assets) bool {
-	for _, name := range components() {
+func complete(assets Assets, p Program) bool {
+	for _, name := range p.Components {
 		if _, err := os.Stat(assets.Path(name)); err != nil {
 			return false
 		}
@@ -117,12 +136,12 @@ func complete(assets Assets) bool {
 }
 
 // link gives the program the names of its components.
-func link(assets Assets) error {
+func link(assets Assets, p Program) error {
 	if err := os.MkdirAll(assets.Dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range components() {
-		err := os.Symlink(filepath.Join("..", program), assets.Path(name))
+	for _, name := range p.Components {
+		err := os.Symlink(filepath.Join("..", p.Name), assets.Path(name))
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("link component %s: %w", name, err)
 		}

@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// kubeSource is the folder of weirkube.
+const kubeSource = "internal/weirkube"
+
 // mainGo is a weirkube that is built within a second and tells the version that it was linked with.
 const mainGo = `package main
 
@@ -45,7 +48,7 @@ replace k8s.io/kubernetes => ./kubernetes
 	write(t, filepath.Join(source, "kubernetes", "go.mod"), "module k8s.io/kubernetes\n")
 	write(t, filepath.Join(source, "base", "go.mod"), "module example.com/component-base\n")
 	write(t, filepath.Join(source, "base", "version", "version.go"), "package version\n\nvar Name = \"none\"\n")
-	write(t, filepath.Join(source, programSource, "main.go"), mainGo)
+	write(t, filepath.Join(source, kubeSource, "main.go"), mainGo)
 	progress := &text{}
 	return Builder{Source: source, Cache: filepath.Join(t.TempDir(), "cache"), Progress: progress}, progress
 }
@@ -56,17 +59,17 @@ func TestEnsure(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 3 {
 		wait.Go(func() {
-			if _, err := b.Ensure(t.Context()); err != nil {
+			if _, err := b.Ensure(t.Context(), Kube()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wait.Wait()
-	if got := strings.Count(progress.String(), "building Kubernetes v1.98.7"); got != 1 {
+	if got := strings.Count(progress.String(), "building weirkube of Kubernetes v1.98.7"); got != 1 {
 		t.Errorf("three callers at once built %d times, want once:\n%s", got, progress)
 	}
 	before := progress.String()
-	assets, err := b.Ensure(t.Context())
+	assets, err := b.Ensure(t.Context(), Kube())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +79,7 @@ func TestEnsure(t *testing.T) {
 	if assets.Version != "v1.98.7" {
 		t.Errorf("the version is %q, want v1.98.7", assets.Version)
 	}
-	for _, name := range components() {
+	for _, name := range Kube().Components {
 		out, err := exec.Command(assets.Path(name)).CombinedOutput()
 		if err != nil || string(out) != "none\n" {
 			t.Errorf("%s printed %q, %v", name, out, err)
@@ -87,8 +90,8 @@ func TestEnsure(t *testing.T) {
 func TestEnsureFails(t *testing.T) {
 	t.Parallel()
 	b, _ := newBuilder(t)
-	write(t, filepath.Join(b.Source, programSource, "main.go"), "package main\n\nfunc main() { undefined() }\n")
-	if _, err := b.Ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "undefined: undefined") {
+	write(t, filepath.Join(b.Source, kubeSource, "main.go"), "package main\n\nfunc main() { undefined() }\n")
+	if _, err := b.Ensure(t.Context(), Kube()); err == nil || !strings.Contains(err.Error(), "undefined: undefined") {
 		t.Errorf("Ensure returned %v, want the compiler's message", err)
 	}
 	checkOnlyLocks(t, b.Cache)
@@ -107,7 +110,7 @@ func TestEnsureInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted by the test")
 	progress.heard = func() { time.AfterFunc(200*time.Millisecond, func() { cancel(cause) }) }
-	if _, err := b.Ensure(ctx); !errors.Is(err, cause) {
+	if _, err := b.Ensure(ctx, Kube()); !errors.Is(err, cause) {
 		t.Errorf("Ensure returned %v, want the cause of its context's end", err)
 	}
 	checkOnlyLocks(t, b.Cache)
@@ -116,7 +119,7 @@ func TestEnsureInterrupted(t *testing.T) {
 func TestKey(t *testing.T) {
 	t.Parallel()
 	b, _ := newBuilder(t)
-	before, version, err := b.key()
+	before, version, err := b.key(Kube())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,13 +127,13 @@ func TestKey(t *testing.T) {
 		t.Errorf("key and version are %q and %q, want both to begin with v1.98.7", before, version)
 	}
 	changes := map[string]string{
-		"go.sum":                      "example.com/component-base v0.0.0 h1:x=\n",
-		programSource + "/main.go":    mainGo + "\n// changed\n",
-		programSource + "/another.go": "package main\n",
+		"go.sum":                   "example.com/component-base v0.0.0 h1:x=\n",
+		kubeSource + "/main.go":    mainGo + "\n// changed\n",
+		kubeSource + "/another.go": "package main\n",
 	}
 	for file, content := range changes {
 		write(t, filepath.Join(b.Source, file), content)
-		after, _, err := b.key()
+		after, _, err := b.key(Kube())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,18 +143,18 @@ func TestKey(t *testing.T) {
 		before = after
 	}
 	write(t, filepath.Join(b.Source, "README.md"), "not part of the program")
-	if after, _, err := b.key(); err != nil || after != before {
+	if after, _, err := b.key(Kube()); err != nil || after != before {
 		t.Errorf("a change to README.md changes the key (error %v)", err)
 	}
 	write(t, filepath.Join(b.Source, "go.mod"), "module "+modulePath+"\n")
-	if _, _, err := b.key(); err == nil || !strings.Contains(err.Error(), "does not require k8s.io/kubernetes") {
+	if _, _, err := b.key(Kube()); err == nil || !strings.Contains(err.Error(), "does not require k8s.io/kubernetes") {
 		t.Errorf("key without Kubernetes in go.mod returned %v", err)
 	}
 }
 
 func TestArguments(t *testing.T) {
 	t.Parallel()
-	got := strings.Join(arguments("target", "v1.37.1"), " ")
+	got := strings.Join(arguments(Kube(), "target", "v1.37.1"), " ")
 	for _, want := range []string{"version.gitVersion=v1.37.1 ", "version.gitMajor=1 ", "version.gitMinor=37 ", "-o target ./internal/weirkube"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("arguments are %q, want %q in them", got, want)
@@ -182,7 +185,7 @@ func TestFindSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, programSource, "main.go")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, kubeSource, "main.go")); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 const quiet = 10 * time.Second
 
 // arguments are those of the go command. Kubernetes' components learn their version from the linker.
-func arguments(target, version string) []string {
+func arguments(p Program, target, version string) []string {
 	const key = "k8s.io/component-base/version."
 	major, minor, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ = strings.Cut(minor, ".")
@@ -31,12 +31,12 @@ func arguments(target, version string) []string {
 		"-X", key + "gitMajor=" + major,
 		"-X", key + "gitMinor=" + minor,
 	}
-	return []string{"build", "-v", "-tags", program, "-mod=readonly", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", target, "./" + programSource}
+	return []string{"build", "-v", "-tags", p.Name, "-mod=readonly", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", target, "./" + p.source()}
 }
 
 // compile runs the go command and reports on it.
-func (b Builder) compile(ctx context.Context, target, version string) error {
-	cmd := exec.CommandContext(ctx, "go", arguments(target, version)...)
+func (b Builder) compile(ctx context.Context, p Program, target, version string) error {
+	cmd := exec.CommandContext(ctx, "go", arguments(p, target, version)...)
 	cmd.Dir = b.Source
 	// The workspace must not reach this module, nor must flags that were meant for it.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0")
@@ -51,9 +51,9 @@ func (b Builder) compile(ctx context.Context, target, version string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run the go command: %w", err)
 	}
-	p := &progress{out: b.Progress, start: time.Now()}
-	stop := p.tick()
-	messages := p.read(output)
+	heard := &progress{out: b.Progress, start: time.Now()}
+	stop := heard.tick()
+	messages := heard.read(output)
 	err = cmd.Wait()
 	stop()
 	if cause := context.Cause(ctx); cause != nil {

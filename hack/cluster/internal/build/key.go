@@ -54,7 +54,7 @@ func isModule(dir string) bool {
 
 // key returns the name of the folder that this source's build belongs in, and the version of Kubernetes. Everything
 // that changes the program changes the key: dependencies, our own main package, platform, linker flags.
-func (b Builder) key() (key, version string, err error) {
+func (b Builder) key(p Program) (key, version string, err error) {
 	mod, err := os.ReadFile(filepath.Join(b.Source, "go.mod"))
 	if err != nil {
 		return "", "", fmt.Errorf("read the version of Kubernetes: %w", err)
@@ -64,13 +64,13 @@ func (b Builder) key() (key, version string, err error) {
 		return "", "", fmt.Errorf("read the version of Kubernetes: %s/go.mod does not require k8s.io/kubernetes", b.Source)
 	}
 	version = string(found[1])
-	sources, err := filepath.Glob(filepath.Join(b.Source, programSource, "*.go"))
+	sources, err := filepath.Glob(filepath.Join(b.Source, p.source(), "*.go"))
 	if err != nil {
 		return "", "", err
 	}
 	slices.Sort(sources)
 	hash := sha256.New()
-	fmt.Fprintln(hash, runtime.GOOS, runtime.GOARCH, arguments("", version))
+	fmt.Fprintln(hash, runtime.GOOS, runtime.GOARCH, arguments(p, "", version))
 	for _, file := range append(sources, filepath.Join(b.Source, "go.mod"), filepath.Join(b.Source, "go.sum")) {
 		data, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -18,8 +18,11 @@ import (
 	"time"
 )
 
-// errNotFound says that the server answered 404.
-var errNotFound = errors.New("not found")
+// Errors for what the server answered.
+var (
+	errNotFound = errors.New("not found")
+	errConflict = errors.New("it is there already, or was changed meanwhile")
+)
 
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 64 << 20
@@ -78,6 +81,9 @@ func (c *client) open(ctx context.Context, method, path string, body any) (io.Re
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		request.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
@@ -88,6 +94,9 @@ func (c *client) open(ctx context.Context, method, path string, body any) (io.Re
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusNotFound {
 		return nil, fmt.Errorf("%s %s: %w", method, path, errNotFound)
+	}
+	if answer.StatusCode == http.StatusConflict {
+		return nil, fmt.Errorf("%s %s: %w", method, path, errConflict)
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
 	if err != nil {

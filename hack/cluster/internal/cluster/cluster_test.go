@@ -257,7 +257,7 @@ func TestLastCrash(t *testing.T) {
 func TestKubeconfig(t *testing.T) {
 	t.Parallel()
 	l := layout(t.TempDir())
-	if err := writeCredentials(l, "https://127.0.0.1:6443"); err != nil {
+	if err := writeCredentials(l, ports{host: loopback, api: 6443}, users()); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(l.kubeconfig())

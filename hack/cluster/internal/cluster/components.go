@@ -10,19 +10,30 @@ import (
 
 	"github.com/weir-gitops/weir/hack/cluster/internal/process"
 
-	node "sigs.k8s.io/kwok/kustomize/stage/node/fast"
-	pod "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
+	nodestage "sigs.k8s.io/kwok/kustomize/stage/node/fast"
+	podstage "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
 )
 
-// ports are where a cluster's servers listen on 127.0.0.1.
+// loopback is where a cluster's servers listen unless it has a node.
+const loopback = "127.0.0.1"
+
+// ports are where a cluster's servers listen.
 type ports struct {
+	host                      string // an address of IPv4
 	etcd, etcdHTTP, peer, api int
 }
 
-func (p ports) etcdURL() string     { return fmt.Sprintf("https://127.0.0.1:%d", p.etcd) }
-func (p ports) etcdHTTPURL() string { return fmt.Sprintf("https://127.0.0.1:%d", p.etcdHTTP) }
-func (p ports) peerURL() string     { return fmt.Sprintf("https://127.0.0.1:%d", p.peer) }
-func (p ports) apiURL() string      { return fmt.Sprintf("https://127.0.0.1:%d", p.api) }
+// nodePorts are those of a cluster whose network nobody shares.
+func nodePorts(host string) ports {
+	return ports{host: host, etcd: 2379, etcdHTTP: 2382, peer: 2380, api: 6443}
+}
+
+func (p ports) etcdURL() string     { return p.url(p.etcd) }
+func (p ports) etcdHTTPURL() string { return p.url(p.etcdHTTP) }
+func (p ports) peerURL() string     { return p.url(p.peer) }
+func (p ports) apiURL() string      { return p.url(p.api) }
+
+func (p ports) url(port int) string { return fmt.Sprintf("https://%s:%d", p.host, port) }
 
 // Names of the components.
 const (
@@ -44,6 +55,8 @@ type specs struct {
 	path   func(component string) string
 	// fsync has etcd wait for the disk.
 	fsync bool
+	// node says that the cluster has a node.
+	node bool
 }
 
 // spec completes a component's flags with what all components share.
@@ -109,26 +122,33 @@ func (s specs) initialCluster() string {
 
 func (s specs) apiServer() process.Spec {
 	l := s.layout
-	return s.spec(apiServerName,
-		"--etcd-servers="+s.ports.etcdURL(),
-		"--etcd-cafile="+l.cert(etcdCA), "--etcd-certfile="+l.cert(etcdClient), "--etcd-keyfile="+l.key(etcdClient),
-		"--bind-address=127.0.0.1",
+	flags := []string{
+		"--etcd-servers=" + s.ports.etcdURL(),
+		"--etcd-cafile=" + l.cert(etcdCA), "--etcd-certfile=" + l.cert(etcdClient), "--etcd-keyfile=" + l.key(etcdClient),
+		"--bind-address=" + s.ports.host,
 		fmt.Sprintf("--secure-port=%d", s.ports.api),
 		"--permit-port-sharing",
-		// A loopback address may not be an endpoint of the service "kubernetes", and no pod could use it.
-		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none",
-		"--tls-cert-file="+l.cert(apiServer), "--tls-private-key-file="+l.key(apiServer),
-		"--client-ca-file="+l.cert(clusterCA),
+		"--advertise-address=" + s.ports.host,
+		"--tls-cert-file=" + l.cert(apiServer), "--tls-private-key-file=" + l.key(apiServer),
+		"--client-ca-file=" + l.cert(clusterCA),
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
-		"--service-cluster-ip-range="+serviceRange,
+		"--service-cluster-ip-range=" + serviceRange,
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file="+l.cert(signingKey),
-		"--service-account-signing-key-file="+l.key(signingKey),
+		"--service-account-key-file=" + l.cert(signingKey),
+		"--service-account-signing-key-file=" + l.key(signingKey),
 		"--allow-privileged",
 		"--profiling=false",
-	)
+	}
+	if s.node {
+		return s.spec(apiServerName, append(flags,
+			"--kubelet-preferred-address-types=InternalIP",
+			"--kubelet-certificate-authority="+l.cert(clusterCA),
+			"--kubelet-client-certificate="+l.cert(kubeletClient), "--kubelet-client-key="+l.key(kubeletClient),
+		)...)
+	}
+	// A loopback address may not be an endpoint of the service "kubernetes", and no pod could use it.
+	return s.spec(apiServerName, append(flags, "--endpoint-reconciler-type=none")...)
 }
 
 func (s specs) manager() process.Spec {
@@ -173,5 +193,5 @@ func (s specs) simulator() process.Spec {
 // stages are what the simulator does to nodes and pods: nodes are ready, pods run, those of Jobs complete, deleted
 // ones go.
 func stages() string {
-	return strings.Join([]string{node.DefaultNodeInit, pod.DefaultPodReady, pod.DefaultPodComplete, pod.DefaultPodDelete}, "\n---\n")
+	return strings.Join([]string{nodestage.DefaultNodeInit, podstage.DefaultPodReady, podstage.DefaultPodComplete, podstage.DefaultPodDelete}, "\n---\n")
 }

@@ -24,11 +24,18 @@ const (
 	pathStop     = "/stop"
 	pathSnapshot = "/snapshot"
 	pathRestore  = "/restore"
+	pathAct      = "/component"
 )
 
 // fileRequest is what a request about a file carries.
 type fileRequest struct {
 	File string `json:"file"` // an absolute path
+}
+
+// componentRequest is what a request about a component carries.
+type componentRequest struct {
+	Name   string `json:"name"`
+	Action string `json:"action"`
 }
 
 // serveControl answers requests on the control socket until the function that it returns is called. What they ask for
@@ -46,8 +53,9 @@ func (s *supervisor) serveControl(ctx context.Context) (stop func(), err error) 
 		w.WriteHeader(http.StatusAccepted)
 		s.cancel(errStopped)
 	})
-	mux.Handle("POST "+pathSnapshot, s.fileHandler(ctx, s.snapshot))
-	mux.Handle("POST "+pathRestore, s.fileHandler(ctx, s.restore))
+	mux.Handle("POST "+pathSnapshot, handler(ctx, s, s.snapshot))
+	mux.Handle("POST "+pathRestore, handler(ctx, s, s.restore))
+	mux.Handle("POST "+pathAct, handler(ctx, s, s.actOn))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	served := make(chan struct{})
 	go func() {
@@ -65,19 +73,15 @@ func (s *supervisor) serveControl(ctx context.Context) (stop func(), err error) 
 	}, nil
 }
 
-// fileHandler answers requests to do something with a file, one at a time.
-func (s *supervisor) fileHandler(ctx context.Context, do func(context.Context, string) error) http.Handler {
+// handler answers requests to do something, one at a time.
+func handler[T any](ctx context.Context, s *supervisor, do func(context.Context, T) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var request fileRequest
+		var request T
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&request); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if !filepath.IsAbs(request.File) {
-			http.Error(w, fmt.Sprintf("%q is not an absolute path", request.File), http.StatusBadRequest)
-			return
-		}
-		if err := s.exclusive(func() error { return do(ctx, request.File) }); err != nil {
+		if err := s.exclusive(func() error { return do(ctx, request) }); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/weir-gitops/weir/hack/cluster/internal/node"
 	"github.com/weir-gitops/weir/hack/cluster/internal/pki"
 )
 
@@ -21,6 +22,9 @@ const (
 	apiServer   = "kube-apiserver"
 	signingKey  = "service-account"
 	adminClient = "admin"
+
+	kubeletClient = "kubelet-client" // the API server asks the kubelet for logs with it
+	kubeletServer = "kubelet-server"
 )
 
 // mastersGroup is the group that Kubernetes lets do everything.
@@ -42,8 +46,17 @@ func users() map[string]pki.Subject {
 	}
 }
 
-// writeCredentials makes all keys, certificates and kubeconfigs of a cluster whose API server is at server.
-func writeCredentials(l layout, server string) error {
+// nodeUsers are those of a cluster with a node.
+func nodeUsers() map[string]pki.Subject {
+	all := users()
+	all[node.KubeletName] = pki.Subject{Name: "system:node:" + node.Name, Groups: []string{"system:nodes"}}
+	all[node.ProxyName] = pki.Subject{Name: "system:kube-proxy"}
+	all[node.DNSName] = pki.Subject{Name: "weir:coredns", Groups: []string{mastersGroup}}
+	return all
+}
+
+// writeCredentials makes all keys, certificates and kubeconfigs of a cluster whose servers are at p.
+func writeCredentials(l layout, p ports, clients map[string]pki.Subject) error {
 	ca, err := pki.NewAuthority("weir cluster")
 	if err != nil {
 		return err
@@ -56,21 +69,28 @@ func writeCredentials(l layout, server string) error {
 	if err != nil {
 		return err
 	}
-	loopback := net.IPv4(127, 0, 0, 1)
+	addresses := []net.IP{net.IPv4(127, 0, 0, 1)}
+	if p.host != loopback {
+		addresses = append(addresses, net.ParseIP(p.host))
+	}
 	pairs := map[string]pki.Pair{clusterCA: ca.Pair, etcdCA: etcd.Pair, signingKey: signing}
 	issue := func(file string, by *pki.Authority, subject pki.Subject) {
 		if err == nil {
 			pairs[file], err = by.Issue(subject)
 		}
 	}
-	issue(etcdServer, etcd, pki.Subject{Name: "etcd", DNS: []string{"localhost"}, IPs: []net.IP{loopback}})
+	issue(etcdServer, etcd, pki.Subject{Name: "etcd", DNS: []string{"localhost"}, IPs: addresses})
 	issue(etcdClient, etcd, pki.Subject{Name: "kube-apiserver"})
 	issue(apiServer, ca, pki.Subject{
 		Name: "kube-apiserver",
 		DNS:  []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
-		IPs:  []net.IP{loopback, net.ParseIP(serviceIP)},
+		IPs:  append([]net.IP{net.ParseIP(serviceIP)}, addresses...),
 	})
-	for name, subject := range users() {
+	if _, ok := clients[node.KubeletName]; ok {
+		issue(kubeletClient, ca, pki.Subject{Name: "kube-apiserver", Groups: []string{mastersGroup}})
+		issue(kubeletServer, ca, pki.Subject{Name: node.Name, DNS: []string{node.Name}, IPs: addresses})
+	}
+	for name, subject := range clients {
 		issue(name, ca, subject)
 	}
 	if err != nil {
@@ -81,7 +101,7 @@ func writeCredentials(l layout, server string) error {
 			return err
 		}
 	}
-	return writeKubeconfigs(l, server, ca.Cert, pairs)
+	return writeKubeconfigs(l, p.apiURL(), ca.Cert, clients, pairs)
 }
 
 func writePair(l layout, name string, pair pki.Pair) error {
@@ -91,8 +111,8 @@ func writePair(l layout, name string, pair pki.Pair) error {
 	return writeFile(l.key(name), pair.Key)
 }
 
-func writeKubeconfigs(l layout, server string, ca []byte, pairs map[string]pki.Pair) error {
-	for name := range users() {
+func writeKubeconfigs(l layout, server string, ca []byte, clients map[string]pki.Subject, pairs map[string]pki.Pair) error {
+	for name := range clients {
 		data, err := kubeconfig(server, ca, name, pairs[name])
 		if err != nil {
 			return fmt.Errorf("write the kubeconfig of %s: %w", name, err)

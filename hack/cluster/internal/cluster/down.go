@@ -40,7 +40,7 @@ func Status(ctx context.Context, dir string) (State, error) {
 	case err != nil:
 		return State{}, err
 	case !held:
-		state.Phase, state.PID, state.Components = Dead, 0, nil
+		state.Phase, state.PID, state.Init, state.Components = Dead, 0, 0, nil
 		return state, nil
 	}
 	// The supervisor knows better than its file; it may also be just about to end.
@@ -122,7 +122,7 @@ func removeRemains(ctx context.Context, dir string) error {
 		return fmt.Errorf("remove the cluster in %s: %w", dir, err)
 	}
 	defer held.Release()
-	return remove(dir)
+	return errors.Join(removeNode(ctx, dir), remove(dir))
 }
 
 // Snapshot writes what the cluster's etcd holds to file. The cluster goes on meanwhile.
@@ -149,6 +149,18 @@ func fileOperation(ctx context.Context, dir, path, file string) error {
 		return err
 	}
 	return dialControl(layout(dir)).do(ctx, http.MethodPost, path, fileRequest{File: file}, nil)
+}
+
+// Act does something to a component of the cluster: one of StopComponent, KillComponent and StartComponent.
+func Act(ctx context.Context, dir, name, action string) error {
+	state, err := Status(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if state.Phase == Absent || state.Phase == Dead {
+		return fmt.Errorf("%w: nothing runs in %s", ErrAbsent, dir)
+	}
+	return dialControl(layout(dir)).do(ctx, http.MethodPost, pathAct, componentRequest{Name: name, Action: action}, nil)
 }
 
 // crashFile is where it is kept why a cluster ended by itself, after its directory is gone: the latest crash only.

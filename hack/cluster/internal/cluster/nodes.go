@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,13 +26,19 @@ const (
 // creators is how many nodes are created at a time.
 const creators = 8
 
-// gpuNode is a machine with eight GPUs that exists only in the API.
-func gpuNode(index int) object {
+// gpuNode is a machine with eight GPUs that exists only in the API. If it is beside a real node, it takes only pods that
+// tolerate what it is.
+func gpuNode(index int, tainted bool) object {
 	name := fmt.Sprintf("gpu-%d", index)
 	resources := object{"cpu": "64", "memory": "512Gi", "pods": "110", "ephemeral-storage": "1Ti", gpuResource: gpusPerNode}
+	spec := object{}
+	if tainted {
+		spec["taints"] = []object{{"key": fakeAnnotation, "value": "fake", "effect": "NoSchedule"}}
+	}
 	return object{
 		"apiVersion": "v1",
 		"kind":       "Node",
+		"spec":       spec,
 		"metadata": object{
 			"name":        name,
 			"annotations": object{fakeAnnotation: "fake"},
@@ -50,7 +58,7 @@ func gpuNode(index int) object {
 }
 
 // createNodes creates n simulated nodes and returns when all of them are ready.
-func createNodes(ctx context.Context, api *client, n int) error {
+func createNodes(ctx context.Context, api *client, n int, tainted bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	indexes := make(chan int)
@@ -58,7 +66,7 @@ func createNodes(ctx context.Context, api *client, n int) error {
 	for range min(n, creators) {
 		workers.Go(func() {
 			for i := range indexes {
-				if err := api.do(ctx, http.MethodPost, "/api/v1/nodes", gpuNode(i), nil); err != nil {
+				if err := api.do(ctx, http.MethodPost, "/api/v1/nodes", gpuNode(i, tainted), nil); err != nil {
 					cancel(fmt.Errorf("create node gpu-%d: %w", i, err))
 				}
 			}
@@ -74,30 +82,48 @@ func createNodes(ctx context.Context, api *client, n int) error {
 	}
 	// Looking at a thousand nodes takes the API server as long as creating some.
 	pause := often + time.Duration(n)*time.Millisecond
-	return until(ctx, pause, func(ctx context.Context) error { return nodesReady(ctx, api, n) })
+	return until(ctx, pause, func(ctx context.Context) error {
+		return nodesReady(ctx, api, "?labelSelector=type%3Dkwok", n, time.Time{})
+	})
 }
 
-// nodesReady returns an error unless n nodes are ready to take pods.
-func nodesReady(ctx context.Context, api *client, n int) error {
+// A taint is a mark of a node that pods have to tolerate.
+type taint struct {
+	Key string `json:"key"`
+}
+
+// A condition is what a node says about itself.
+type condition struct {
+	Type      string    `json:"type"`
+	Status    string    `json:"status"`
+	Heartbeat time.Time `json:"lastHeartbeatTime"`
+}
+
+// unready reports whether Kubernetes set the taint, which it does until a node works.
+func unready(t taint) bool {
+	return strings.HasPrefix(t.Key, "node.kubernetes.io/")
+}
+
+// nodesReady returns an error unless n nodes of those that query selects are ready to take pods, and said so after since.
+func nodesReady(ctx context.Context, api *client, query string, n int, since time.Time) error {
 	var list struct {
 		Items []struct {
 			Spec struct {
-				Taints []object `json:"taints"`
+				Taints []taint `json:"taints"`
 			} `json:"spec"`
 			Status struct {
-				Conditions []struct{ Type, Status string } `json:"conditions"`
+				Conditions []condition `json:"conditions"`
 			} `json:"status"`
 		} `json:"items"`
 	}
-	if err := api.do(ctx, http.MethodGet, "/api/v1/nodes", nil, &list); err != nil {
+	if err := api.do(ctx, http.MethodGet, "/api/v1/nodes"+query, nil, &list); err != nil {
 		return err
 	}
 	ready := 0
 	for _, item := range list.Items {
-		for _, condition := range item.Status.Conditions {
-			if condition.Type == "Ready" && condition.Status == "True" && len(item.Spec.Taints) == 0 {
-				ready++
-			}
+		works := func(c condition) bool { return c.Type == "Ready" && c.Status == "True" && c.Heartbeat.After(since) }
+		if slices.ContainsFunc(item.Status.Conditions, works) && !slices.ContainsFunc(item.Spec.Taints, unready) {
+			ready++
 		}
 	}
 	if ready < n {

@@ -17,6 +17,7 @@ import (
 	"regexp"
 
 	"github.com/weir-gitops/weir/hack/cluster/internal/build"
+	"github.com/weir-gitops/weir/hack/cluster/internal/node"
 )
 
 // DefaultName is the name of a cluster that was given none.
@@ -38,6 +39,8 @@ type Options struct {
 	GPUNodes int `json:"gpuNodes"`
 	// Fsync has etcd wait for the disk, as a cluster that is to last does.
 	Fsync bool `json:"fsync"`
+	// Node, if not nil, is the real node to run, with the whole cluster in namespaces of its own. It takes root.
+	Node *node.Options `json:"node,omitempty"`
 	// OwnerPID, if not 0, is a process whose end stops the cluster.
 	OwnerPID int `json:"ownerPID"`
 	// Assets are the programs to run.
@@ -54,6 +57,11 @@ func (o Options) Validate() error {
 	}
 	if o.GPUNodes < 0 || o.GPUNodes > maxGPUNodes {
 		return fmt.Errorf("%w: %d GPU nodes: use 0 to %d", ErrOptions, o.GPUNodes, maxGPUNodes)
+	}
+	if o.Node != nil {
+		if err := o.Node.Validate(o.Dir); err != nil {
+			return fmt.Errorf("%w: %w", ErrOptions, err)
+		}
 	}
 	if o.OwnerPID < 0 {
 		return fmt.Errorf("%w: owner process %d: use the number of a running process, or 0 for none", ErrOptions, o.OwnerPID)

@@ -32,8 +32,9 @@ func (s *supervisor) exclusive(do func() error) error {
 	return do()
 }
 
-// snapshot writes what etcd holds to file, whose directory exists. The cluster goes on meanwhile.
-func (s *supervisor) snapshot(ctx context.Context, file string) error {
+// snapshot writes what etcd holds to a file whose directory exists. The cluster goes on meanwhile.
+func (s *supervisor) snapshot(ctx context.Context, request fileRequest) error {
+	file := request.File
 	etcd, err := s.etcdClient()
 	if err != nil {
 		return err
@@ -86,7 +87,8 @@ func copySnapshot(to io.Writer, answer io.Reader) error {
 
 // restore puts the cluster back to a snapshot: every component stops, etcd gets its old data, and they start again on
 // the same ports. A snapshot that cannot be used leaves the cluster as it was.
-func (s *supervisor) restore(ctx context.Context, file string) error {
+func (s *supervisor) restore(ctx context.Context, request fileRequest) error {
+	file := request.File
 	if _, err := os.Stat(file); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}

@@ -121,13 +121,29 @@ type State struct {
 	GPUNodes   int         `json:"gpuNodes"`
 	Started    time.Time   `json:"started,omitzero"`
 	Components []Component `json:"components,omitempty"`
+
+	// What follows is set if there is a real node.
+
+	// NodeAddress is where the node's servers are, from inside and from this machine.
+	NodeAddress string `json:"nodeAddress,omitempty"`
+	// HostAddress is this machine's address on its link to the node; pods reach it.
+	HostAddress string `json:"hostAddress,omitempty"`
+	// Registry is the address of the registry that the node pulls all images from.
+	Registry string `json:"registry,omitempty"`
+	// Init is the number of the first process of the namespaces.
+	Init int `json:"init,omitempty"`
+	// Link and Cgroup name what is on this machine beside processes and the directory.
+	Link   string `json:"link,omitempty"`
+	Cgroup string `json:"cgroup,omitempty"`
 }
 
 // Component is one process of a cluster.
 type Component struct {
 	Name string `json:"name"`
-	PID  int    `json:"pid"`
-	Log  string `json:"log"`
+	PID  int    `json:"pid"` // 0 if somebody stopped it
+	// Restarts is how often it ended by itself and was started again, which only the components beside a real node are.
+	Restarts int    `json:"restarts,omitempty"`
+	Log      string `json:"log"`
 }
 
 // write puts the state into the cluster's directory, whole or not at all.

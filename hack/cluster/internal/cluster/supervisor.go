@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/weir-gitops/weir/hack/cluster/internal/lock"
+	"github.com/weir-gitops/weir/hack/cluster/internal/node"
+	"github.com/weir-gitops/weir/hack/cluster/internal/pki"
 	"github.com/weir-gitops/weir/hack/cluster/internal/port"
 	"github.com/weir-gitops/weir/hack/cluster/internal/process"
 )
@@ -49,9 +51,11 @@ type supervisor struct {
 	// operation is held while something is done that must not overlap: start, snapshot, restore.
 	operation sync.Mutex
 
+	node *node.Node // nil if there is none
+
 	mu         sync.Mutex
 	state      State
-	components []*process.Process
+	components []*component
 }
 
 // Run starts a cluster, keeps it until ctx ends, the owner process ends, a component ends or a client asks for its
@@ -77,8 +81,8 @@ func Run(ctx context.Context, opts Options, report func(Event)) error {
 }
 
 // supervise is Run with the directory locked, and leaves the directory to be removed.
-func supervise(ctx context.Context, opts Options, report func(Event)) error {
-	if err := wipe(opts.Dir); err != nil {
+func supervise(ctx context.Context, opts Options, report func(Event)) (err error) {
+	if err := errors.Join(removeNode(ctx, opts.Dir), wipe(opts.Dir)); err != nil {
 		return err
 	}
 	ctx, forget, err := WithOwner(ctx, opts.OwnerPID)
@@ -91,10 +95,13 @@ func supervise(ctx context.Context, opts Options, report func(Event)) error {
 	s := &supervisor{
 		cancel: cancel, opts: opts, layout: layout(opts.Dir), group: process.NewGroup(), report: report, began: time.Now(),
 	}
-	defer s.group.Close()
-	release, err := s.prepare()
+	defer func() {
+		s.group.Close()
+		err = errors.Join(err, removeNode(context.WithoutCancel(ctx), opts.Dir))
+	}()
+	release, err := s.prepare(ctx)
 	if err != nil {
-		return err
+		return ending(ctx, err)
 	}
 	defer release()
 	go s.watch(ctx)
@@ -128,7 +135,10 @@ func ending(ctx context.Context, err error) error {
 }
 
 // prepare makes everything that the components read, and returns a function that releases the ports.
-func (s *supervisor) prepare() (release func(), err error) {
+func (s *supervisor) prepare(ctx context.Context) (release func(), err error) {
+	if s.opts.Node != nil {
+		return func() {}, s.prepareNode(ctx)
+	}
 	var reserved []*port.Reservation
 	release = func() {
 		for _, r := range reserved {
@@ -143,22 +153,22 @@ func (s *supervisor) prepare() (release func(), err error) {
 		}
 		reserved = append(reserved, r)
 	}
-	p := ports{etcd: reserved[0].Port, etcdHTTP: reserved[1].Port, peer: reserved[2].Port, api: reserved[3].Port}
+	p := ports{host: loopback, etcd: reserved[0].Port, etcdHTTP: reserved[1].Port, peer: reserved[2].Port, api: reserved[3].Port}
 	s.specs = specs{layout: s.layout, ports: p, path: s.opts.Assets.Path, fsync: s.opts.Fsync}
-	if err := s.writeFiles(); err != nil {
+	if err := s.writeFiles(users()); err != nil {
 		release()
 		return nil, fmt.Errorf("write the cluster's files: %w", err)
 	}
 	return release, nil
 }
 
-func (s *supervisor) writeFiles() error {
+func (s *supervisor) writeFiles(clients map[string]pki.Subject) error {
 	for _, dir := range []string{"logs", "home"} {
 		if err := os.MkdirAll(s.layout.path(dir), 0o700); err != nil {
 			return err
 		}
 	}
-	if err := writeCredentials(s.layout, s.specs.ports.apiURL()); err != nil {
+	if err := writeCredentials(s.layout, s.specs.ports, clients); err != nil {
 		return err
 	}
 	if err := writeFile(s.layout.stages(), []byte(stages())); err != nil {
@@ -169,6 +179,7 @@ func (s *supervisor) writeFiles() error {
 		Version: s.opts.Assets.Version, Server: s.specs.ports.apiURL(), Kubeconfig: s.layout.kubeconfig(),
 		Assets: s.opts.Assets.Dir, GPUNodes: s.opts.GPUNodes, Started: s.began,
 	}
+	s.describeNode()
 	return s.state.write()
 }
 
@@ -176,16 +187,22 @@ func (s *supervisor) writeFiles() error {
 func (s *supervisor) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, errors.New("the cluster was not ready in time"))
 	defer cancel()
+	if err := s.startRuntime(ctx); err != nil {
+		return err
+	}
 	if err := s.startControlPlane(ctx); err != nil {
 		return err
 	}
+	api, err := s.apiClient()
+	if err != nil {
+		return err
+	}
+	defer api.close()
+	if err := s.startNode(ctx, api); err != nil {
+		return err
+	}
 	if s.opts.GPUNodes > 0 {
-		api, err := s.apiClient()
-		if err != nil {
-			return err
-		}
-		defer api.close()
-		if err := createNodes(ctx, api, s.opts.GPUNodes); err != nil {
+		if err := createNodes(ctx, api, s.opts.GPUNodes, s.node != nil); err != nil {
 			return fmt.Errorf("create the simulated nodes: %w", err)
 		}
 		s.step(fmt.Sprintf("%d simulated nodes with %s GPUs each", s.opts.GPUNodes, gpusPerNode))
@@ -208,10 +225,10 @@ func (s *supervisor) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	defer api.close()
-	if err := s.startOne(ctx, s.specs.etcd(), etcd, "/readyz"); err != nil {
+	if err := s.startOne(ctx, s.specs.etcd(), etcd); err != nil {
 		return err
 	}
-	if err := s.startOne(ctx, s.specs.apiServer(), api, "/readyz"); err != nil {
+	if err := s.startOne(ctx, s.specs.apiServer(), api); err != nil {
 		return err
 	}
 	rest := []process.Spec{s.specs.manager(), s.specs.scheduler()}
@@ -219,7 +236,7 @@ func (s *supervisor) startControlPlane(ctx context.Context) error {
 		rest = append(rest, s.specs.simulator())
 	}
 	for _, spec := range rest {
-		if err := s.launch(spec); err != nil {
+		if err := s.launch(spec, true); err != nil {
 			return err
 		}
 	}
@@ -234,12 +251,12 @@ func (s *supervisor) startControlPlane(ctx context.Context) error {
 	return nil
 }
 
-// startOne starts a component and returns when it answers on path.
-func (s *supervisor) startOne(ctx context.Context, spec process.Spec, c *client, path string) error {
-	if err := s.launch(spec); err != nil {
+// startOne starts a server of the control plane and returns when it answers.
+func (s *supervisor) startOne(ctx context.Context, spec process.Spec, c *client) error {
+	if err := s.launch(spec, true); err != nil {
 		return err
 	}
-	ready := func(ctx context.Context) error { return c.do(ctx, http.MethodGet, path, nil, nil) }
+	ready := func(ctx context.Context) error { return c.do(ctx, http.MethodGet, "/readyz", nil, nil) }
 	if err := until(ctx, often, ready); err != nil {
 		return fmt.Errorf("wait for %s: %w; %s", spec.Name, err, lastWords(spec.Log))
 	}
@@ -247,31 +264,8 @@ func (s *supervisor) startOne(ctx context.Context, spec process.Spec, c *client,
 	return nil
 }
 
-func (s *supervisor) launch(spec process.Spec) error {
-	p, err := s.group.Start(spec)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.components = append(s.components, p)
-	s.state.Components = append(s.state.Components, Component{Name: p.Name, PID: p.PID, Log: p.Log})
-	return s.state.write()
-}
-
-// stopControlPlane kills every component. Their state is either thrown away or replaced, so none has to say goodbye.
-func (s *supervisor) stopControlPlane() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range slices.Backward(s.components) {
-		p.Stop()
-	}
-	s.components, s.state.Components = nil, nil
-	return s.state.write()
-}
-
-// watch ends the cluster when a component ends that nobody stopped, because half a cluster is worse than none, and when
-// somebody removes the directory, because then nobody could find the cluster to end it.
+// watch ends the cluster when a component ends that nobody stopped and that does not start again, because half a cluster is
+// worse than none, and when somebody removes the directory, because then nobody could find the cluster to end it.
 func (s *supervisor) watch(ctx context.Context) {
 	const look = time.Second
 	ticker := time.NewTicker(look)
@@ -281,7 +275,11 @@ func (s *supervisor) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-s.group.Ended():
-			s.cancel(fmt.Errorf("%s ended by itself (%s); %s", p.Name, p.Outcome(), lastWords(p.Log)))
+			if !s.survives(p) {
+				s.cancel(fmt.Errorf("%s ended by itself (%s); %s", p.Name, p.Outcome(), lastWords(p.Log)))
+				continue
+			}
+			time.AfterFunc(restartPause, func() { s.restart(p) })
 		case <-ticker.C:
 			if _, err := os.Stat(s.layout.lock()); errors.Is(err, fs.ErrNotExist) {
 				s.cancel(fmt.Errorf("somebody removed the directory %s of the running cluster", s.layout))

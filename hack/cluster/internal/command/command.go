@@ -19,6 +19,7 @@ import (
 
 	"github.com/weir-gitops/weir/hack/cluster/internal/build"
 	"github.com/weir-gitops/weir/hack/cluster/internal/cluster"
+	"github.com/weir-gitops/weir/hack/cluster/internal/node"
 )
 
 // Exit codes.
@@ -37,6 +38,8 @@ type runner struct {
 
 	name, dir  string
 	gpuNodes   int
+	node       bool
+	nodeGPUs   int
 	fsync      bool
 	owner      int
 	foreground bool
@@ -60,6 +63,8 @@ func verbs() []verb {
 		{"env", "", "print KUBECONFIG and KUBEBUILDER_ASSETS for a shell to evaluate", 0, (*runner).env},
 		{"build", "", "only build Kubernetes, which up does by itself when needed", 0, (*runner).build},
 		{"kubectl", "[ARGUMENT...]", "run kubectl against a cluster", -1, (*runner).kubectl},
+		{"component", "stop|kill|start NAME", "stop a component, so that the cluster goes on without it, or start it again", 2, (*runner).component},
+		{"run", "COMMAND [ARGUMENT...]", "run a command in the namespaces of a cluster with a node", -1, (*runner).enter},
 		{"snapshot", "FILE", "write what the cluster's etcd holds to a file", 1, (*runner).snapshot},
 		{"restore", "FILE", "put a cluster back to a snapshot of itself", 1, (*runner).restore},
 	}
@@ -72,6 +77,10 @@ func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
 			return exitError
 		}
 		return exitOK
+	}
+	if len(args) == 2 && args[0] == node.InitCommand {
+		fmt.Fprintf(errOut, "%v\n", node.ServeInit(args[1]))
+		return exitError
 	}
 	r := &runner{out: out, err: errOut}
 	err := r.run(ctx, args)
@@ -130,6 +139,7 @@ func (r *runner) flags(v verb) *flag.FlagSet {
 		flags.PrintDefaults()
 	}
 	if v.name == "build" {
+		flags.BoolVar(&r.node, "node", false, "build what a node needs, too")
 		return flags
 	}
 	flags.StringVar(&r.name, "name", cluster.DefaultName, "the cluster's `name`")
@@ -139,6 +149,8 @@ func (r *runner) flags(v verb) *flag.FlagSet {
 	}
 	if v.name == "up" {
 		flags.IntVar(&r.gpuNodes, "gpu-nodes", 0, "`number` of simulated nodes with 8 GPUs each to add")
+		flags.BoolVar(&r.node, "node", false, "run the cluster in namespaces of its own, with a real node that runs pods; takes root")
+		flags.IntVar(&r.nodeGPUs, "node-gpus", 0, "`number` of GPUs that the real node claims to have")
 		flags.BoolVar(&r.fsync, "fsync", false, "have etcd wait for the disk, which only a measurement needs")
 		flags.IntVar(&r.owner, "owner-pid", 0, "end the cluster when the process with this `number` ends")
 		flags.BoolVar(&r.foreground, "foreground", false, "stay, and end the cluster on Ctrl-C")
@@ -150,6 +162,9 @@ func (r *runner) flags(v verb) *flag.FlagSet {
 func (r *runner) complete() error {
 	if r.output != "" && r.output != "text" && r.output != "json" {
 		return fmt.Errorf("%w: output format %q: use text or json", cluster.ErrOptions, r.output)
+	}
+	if r.nodeGPUs != 0 && !r.node {
+		return fmt.Errorf("%w: --node-gpus is about the node that --node runs", cluster.ErrOptions)
 	}
 	if r.name == "" {
 		return nil
@@ -171,7 +186,8 @@ func (r *runner) usage() {
 	fmt.Fprint(r.err, "\n\"cluster COMMAND -h\" lists the flags of a command.\n")
 }
 
-func (r *runner) assets(ctx context.Context) (build.Assets, error) {
+// assets returns the components of a program, which are built if they were not before.
+func (r *runner) assets(ctx context.Context, program build.Program) (build.Assets, error) {
 	source, err := build.FindSource()
 	if err != nil {
 		return build.Assets{}, err
@@ -180,11 +196,35 @@ func (r *runner) assets(ctx context.Context) (build.Assets, error) {
 	if err != nil {
 		return build.Assets{}, err
 	}
-	return build.Builder{Source: source, Cache: cache, Progress: r.err}.Ensure(ctx)
+	return build.Builder{Source: source, Cache: cache, Progress: r.err}.Ensure(ctx, program)
+}
+
+// nodeOptions returns what a node is to be run with, or nil if none is asked for.
+func (r *runner) nodeOptions(ctx context.Context) (*node.Options, error) {
+	if !r.node {
+		return nil, nil
+	}
+	cache, err := build.DefaultCache()
+	if err != nil {
+		return nil, err
+	}
+	opts := &node.Options{GPUs: r.nodeGPUs}
+	// What is missing is said before anything is built.
+	if opts.Tools, err = node.FindTools(filepath.Dir(cache)); err != nil {
+		return nil, err
+	}
+	if opts.Programs, err = r.assets(ctx, build.Node()); err != nil {
+		return nil, err
+	}
+	opts.Pause, err = r.assets(ctx, build.Pause())
+	return opts, err
 }
 
 func (r *runner) build(ctx context.Context, _ []string) error {
-	assets, err := r.assets(ctx)
+	if _, err := r.nodeOptions(ctx); err != nil {
+		return err
+	}
+	assets, err := r.assets(ctx, build.Kube())
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
+	"github.com/weir-gitops/weir/hack/cluster/internal/build"
 	"github.com/weir-gitops/weir/hack/cluster/internal/cluster"
+	"github.com/weir-gitops/weir/hack/cluster/internal/node"
 )
 
 func (r *runner) up(ctx context.Context, _ []string) error {
@@ -33,7 +40,10 @@ func (r *runner) up(ctx context.Context, _ []string) error {
 		return err
 	}
 	defer release()
-	if opts.Assets, err = r.assets(ctx); err != nil {
+	if opts.Node, err = r.nodeOptions(ctx); err != nil {
+		return err
+	}
+	if opts.Assets, err = r.assets(ctx, build.Kube()); err != nil {
 		return err
 	}
 	if r.foreground {
@@ -117,6 +127,9 @@ func (r *runner) describe(state cluster.State) {
 	}
 	fmt.Fprintf(r.out, "%-12s %s\n%-12s %s\n%-12s %d\n", "kubernetes", state.Version, "server", state.Server, "gpu nodes", state.GPUNodes)
 	fmt.Fprintf(r.out, "%-12s %s\n%-12s %d\n", "age", time.Since(state.Started).Round(time.Second), "supervisor", state.PID)
+	if state.Init != 0 {
+		fmt.Fprintf(r.out, "%-12s %s at %s, reached from %s\n%-12s %s\n", "node", node.Name, state.NodeAddress, state.HostAddress, "registry", state.Registry)
+	}
 	for _, c := range state.Components {
 		fmt.Fprintf(r.out, "  %-24s %7d  %s\n", c.Name, c.PID, c.Log)
 	}
@@ -137,6 +150,37 @@ func (r *runner) snapshot(ctx context.Context, args []string) error {
 
 func (r *runner) restore(ctx context.Context, args []string) error {
 	return cluster.Restore(ctx, r.dir, args[0])
+}
+
+func (r *runner) component(ctx context.Context, args []string) error {
+	actions := []string{cluster.StopComponent, cluster.KillComponent, cluster.StartComponent}
+	if !slices.Contains(actions, args[0]) {
+		return fmt.Errorf("%w: a component can be told to %s, not %q", cluster.ErrOptions, strings.Join(actions, ", "), args[0])
+	}
+	return cluster.Act(ctx, r.dir, args[1], args[0])
+}
+
+// enter replaces this process, so that signals, the terminal and the exit code are the command's.
+func (r *runner) enter(ctx context.Context, args []string) error {
+	state, err := r.ready(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Init == 0 {
+		return fmt.Errorf("the cluster %s has no namespaces of its own; \"up --node\" starts one that has", r.name)
+	}
+	if len(args) == 0 {
+		return fmt.Errorf("%w: run takes a command", cluster.ErrOptions)
+	}
+	program, err := exec.LookPath("nsenter")
+	if err != nil {
+		return fmt.Errorf("enter the cluster's namespaces: %w; it is in Debian's package util-linux", err)
+	}
+	line := append([]string{"nsenter"}, node.EnterArguments(state.Init, args...)...)
+	if err := syscall.Exec(program, line, append(os.Environ(), "KUBECONFIG="+state.Kubeconfig)); err != nil { //#nosec G204 -- what the user asks for
+		return fmt.Errorf("run %s: %w", program, err)
+	}
+	return nil
 }
 
 // ready returns the state of a cluster that can be used.

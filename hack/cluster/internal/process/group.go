@@ -28,6 +28,7 @@ type Spec struct {
 	Dir  string   // the working directory
 	Log  string   // the file that standard output and standard error are appended to
 	Once bool     // it is expected to end, so its end is not reported
+	Root bool     // it is the first process of namespaces of its own: network, mounts and processes; see Enter
 }
 
 // A Group starts processes and owns them: the kernel kills every one of them when the process that holds the group
@@ -36,6 +37,8 @@ type Group struct {
 	starts chan func()
 	closed chan struct{}
 	ended  chan *Process
+	// entered says that the thread which starts processes is in other namespaces. Only that thread looks at it.
+	entered bool
 
 	mu      sync.Mutex
 	running []*Process
@@ -52,10 +55,13 @@ func NewGroup() *Group {
 // children die with us, is sent when the thread that forked them ends, not the process.
 func (g *Group) spawn() {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	for {
 		select {
 		case <-g.closed:
+			// A thread that has entered other namespaces is of no use to anybody: still locked, it ends with this function.
+			if !g.entered {
+				runtime.UnlockOSThread()
+			}
 			return
 		case start := <-g.starts:
 			start()
@@ -66,18 +72,10 @@ func (g *Group) spawn() {
 // Start runs the program of spec.
 func (g *Group) Start(spec Spec) (*Process, error) {
 	var p *Process
-	var err error
-	started := make(chan struct{})
-	start := func() {
-		defer close(started)
-		p, err = start(spec)
-	}
-	select {
-	case g.starts <- start:
-		<-started
-	case <-g.closed:
-		err = ErrClosed
-	}
+	err := g.onThread(func() (err error) {
+		p, err = start(spec, g.entered)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
@@ -92,6 +90,17 @@ func (g *Group) Start(spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, ErrClosed)
 	default:
 		return p, nil
+	}
+}
+
+// onThread runs do on the thread that starts processes.
+func (g *Group) onThread(do func() error) error {
+	result := make(chan error, 1)
+	select {
+	case g.starts <- func() { result <- do() }:
+		return <-result
+	case <-g.closed:
+		return ErrClosed
 	}
 }
 
@@ -189,6 +198,30 @@ func (p *Process) Outcome() string {
 	}
 }
 
+// Terminate asks the process to end, kills it if it has not ended when ctx does, and returns when it is gone.
+func (p *Process) Terminate(ctx context.Context) {
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
+	// The one possible error is that it has ended already, which is what we want.
+	_ = p.process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.Stop()
+	}
+}
+
+// Gone reports whether the process has ended.
+func (p *Process) Gone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 func (p *Process) kill() {
 	p.mu.Lock()
 	p.stopped = true
@@ -197,7 +230,7 @@ func (p *Process) kill() {
 	_ = p.process.Kill()
 }
 
-func start(spec Spec) (*Process, error) {
+func start(spec Spec, entered bool) (*Process, error) {
 	log, err := os.OpenFile(spec.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -208,6 +241,14 @@ func start(spec Spec) (*Process, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own keeps a Ctrl-C at the terminal from reaching it: we decide in which order things stop.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if spec.Root {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID
+	}
+	if entered {
+		// The parent cannot be seen from in there, which looks as if it had died. The first process of the namespaces is
+		// tied to us, and all others to that one.
+		cmd.SysProcAttr.Pdeathsig = 0
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
