@@ -82,6 +82,7 @@ func New(s Settings, o *Options) (*App, error) {
 		return nil, err
 	}
 	log := newLog(s, o)
+	limitHeap(log)
 	o.logMoot(log)
 	cfg := s.Config
 	if cfg == nil {
