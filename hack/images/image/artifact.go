@@ -19,8 +19,8 @@ const (
 
 	// emptyType and emptyConfig are what OCI has for artifacts without a
 	// configuration.
-	emptyType   types.MediaType = "application/vnd.oci.empty.v1+json"
-	emptyConfig                 = "{}"
+	emptyType   = "application/vnd.oci.empty.v1+json"
+	emptyConfig = "{}"
 )
 
 // An artifact is a manifest with one layer that refers to an image. mutate makes

@@ -46,6 +46,7 @@ func TestBuild(t *testing.T) {
 	t.Run("has these files", func(t *testing.T) { checkFiles(t, img) })
 	t.Run("runs", func(t *testing.T) { checkProgram(t, img) })
 	t.Run("has an SBOM", func(t *testing.T) { checkSBOM(t, img) })
+	t.Run("is what its Dockerfile builds", func(t *testing.T) { checkDockerfile(t, img) })
 	t.Run("is the same elsewhere", func(t *testing.T) { checkSame(t, img) })
 }
 
@@ -234,38 +235,6 @@ func extract(t *testing.T, img *Image) string {
 		}
 		return path
 	}
-}
-
-// copyCheckout copies what a program is built from.
-func copyCheckout(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		switch {
-		case d.IsDir() && (name == ".git" || name == "bin" || name == "docs"):
-			return filepath.SkipDir
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(dir, name), 0o755)
-		case strings.HasSuffix(name, "_test.go") || !d.Type().IsRegular():
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, name), content, 0o644)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // tree returns the sums of all files below dir.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,7 +202,7 @@ func TestTestbed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, extract(t, two))
-	cmd.Env = append(config.Config.Env, "ADDRESS=127.0.0.1:0")
+	cmd.Env = slices.Concat(config.Config.Env, []string{"ADDRESS=127.0.0.1:0"})
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
