@@ -53,6 +53,7 @@ func TestLife(t *testing.T) {
 	}
 	t.Run("workloads", func(t *testing.T) { checkWorkloads(t, f.in(t)) })
 	t.Run("restore", func(t *testing.T) { checkRestore(t, f.in(t)) })
+	t.Run("stopped component", func(t *testing.T) { checkStopped(t, f.in(t)) })
 	f.must("down")
 	f.gone()
 	f.refused("there is no such cluster", "down")
@@ -85,6 +86,18 @@ func checkRestore(t *testing.T, f *fixture) {
 	}
 	f.refused("no such file", "restore", file+".missing")
 	f.must("kubectl", "--", "get", "configmap", "before")
+}
+
+// checkStopped sees a cluster go on without a component.
+func checkStopped(t *testing.T, f *fixture) {
+	f.must("component", "kill", "kube-apiserver")
+	if code, _, _ := f.run("kubectl", "--", "get", "namespaces", "--request-timeout=2s"); code == 0 {
+		t.Error("the API server answers although it was killed")
+	}
+	f.must("component", "start", "kube-apiserver")
+	f.must("kubectl", "--", "get", "namespaces")
+	f.refused("there is no component", "component", "kill", "kubelet")
+	f.refused("no namespaces of its own", "run", "--", "true")
 }
 
 // TestPrograms asks every component for its version, under its own name and as an argument of the one program.

@@ -27,7 +27,7 @@ const (
 const restartPause = time.Second
 
 // termPatience is how long a component that is asked to end gets.
-const termPatience = 20 * time.Second
+const termPatience = 10 * time.Second
 
 // A component is one process of the cluster, or the place of one that was stopped.
 type component struct {

@@ -35,16 +35,26 @@ func (s *supervisor) prepareNode(ctx context.Context) error {
 	}
 	// The state says what to remove, so it is written before there is more than the link.
 	if err := errors.Join(s.writeFiles(nodeUsers()), made.WriteFiles(files)); err != nil {
-		return errors.Join(fmt.Errorf("write the cluster's files: %w", err), made.Discard(ctx))
+		return errors.Join(fmt.Errorf("write the cluster's files: %w", err), made.Disconnect(ctx))
 	}
-	root, err := made.Start(ctx, s.group, s.layout.log("node"))
+	s.root, err = made.Start(ctx, s.group, s.layout.log("node"))
 	if err != nil {
-		return fmt.Errorf("start the node: %w", err)
+		return errors.Join(fmt.Errorf("start the node: %w", err), made.Disconnect(context.WithoutCancel(ctx)))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.Init = root.PID
+	s.state.Init = s.root.PID
 	return s.state.write()
+}
+
+// end ends all processes, and removes what a node has outside of the cluster's directory. ctx does not end.
+func (s *supervisor) end(ctx context.Context) error {
+	var failed error
+	if s.root != nil && !s.root.Gone() {
+		failed = s.node.Disconnect(ctx)
+	}
+	s.group.Close()
+	return errors.Join(failed, removeNode(ctx, s.opts.Dir))
 }
 
 // describeNode adds to the state what is known about the node, if there is one.
@@ -67,7 +77,7 @@ func removeNode(ctx context.Context, dir string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cgroupPatience)
 	defer cancel()
-	return node.Remove(ctx, state.Link, state.Cgroup)
+	return node.RemoveCgroup(ctx, state.Cgroup)
 }
 
 // startRuntime starts what the node needs before there is a Kubernetes.

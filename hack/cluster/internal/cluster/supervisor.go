@@ -51,7 +51,8 @@ type supervisor struct {
 	// operation is held while something is done that must not overlap: start, snapshot, restore.
 	operation sync.Mutex
 
-	node *node.Node // nil if there is none
+	node *node.Node       // nil if there is none
+	root *process.Process // the first one of the node's namespaces
 
 	mu         sync.Mutex
 	state      State
@@ -95,10 +96,7 @@ func supervise(ctx context.Context, opts Options, report func(Event)) (err error
 	s := &supervisor{
 		cancel: cancel, opts: opts, layout: layout(opts.Dir), group: process.NewGroup(), report: report, began: time.Now(),
 	}
-	defer func() {
-		s.group.Close()
-		err = errors.Join(err, removeNode(context.WithoutCancel(ctx), opts.Dir))
-	}()
+	defer func() { err = errors.Join(err, s.end(context.WithoutCancel(ctx))) }()
 	release, err := s.prepare(ctx)
 	if err != nil {
 		return ending(ctx, err)

@@ -5,7 +5,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -79,7 +78,7 @@ func New(ctx context.Context, opts Options, cluster, dir string) (*Node, error) 
 	if err != nil {
 		return nil, fmt.Errorf("join the node to this machine: %w", err)
 	}
-	return &Node{Options: opts, Link: link, Cgroup: fmt.Sprintf("weir-%s-%d", cluster, link.index), dir: dir}, nil
+	return &Node{Options: opts, Link: link, Cgroup: fmt.Sprintf("weir-%s-%d", cluster, os.Getpid()), dir: dir}, nil
 }
 
 // Registry is the address of the node's registry.
@@ -146,14 +145,10 @@ func (n *Node) await(ctx context.Context, root *process.Process) error {
 	}
 }
 
-// Discard removes a node that was not started.
-func (n *Node) Discard(ctx context.Context) error {
+// Disconnect removes the link of a node that is about to end. It would go with the node's processes, some time later;
+// after those it could be another node's of that name, so it is never removed then.
+func (n *Node) Disconnect(ctx context.Context) error {
 	return removeLink(ctx, n.Link.Name())
-}
-
-// Remove removes what of a node does not end with its processes.
-func Remove(ctx context.Context, link, cgroup string) error {
-	return errors.Join(RemoveCgroup(ctx, cgroup), removeLink(ctx, link))
 }
 
 // RuntimeSocket is where the machine sees the socket of the node's container runtime; root is the number of the first
