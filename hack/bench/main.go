@@ -47,6 +47,7 @@ var parts = []part{
 	{"storm", measureStorm},
 	{"image", measureImages},
 	{"hr", measureReleases},
+	{"failover", measureFailover},
 }
 
 func main() {

@@ -12,24 +12,33 @@ import (
 	"sync/atomic"
 )
 
-// A Balancer stands where a Service would: it hands each connection to the
-// next of several addresses, whether somebody listens there or not.
+// A Balancer stands where a Service would: it hands each connection to one of
+// several addresses, whether somebody listens there or not.
 type Balancer struct {
 	// Addr is where it listens.
 	Addr string
 
 	listener net.Listener
-	backends []string
-	next     atomic.Uint64
+	choose   func(context.Context) (string, error)
 }
 
-// Balance starts a Balancer on a free port of this machine.
+// Balance starts a Balancer on a free port of this machine that takes the
+// addresses by turns.
 func Balance(ctx context.Context, backends []string) (*Balancer, error) {
+	var next atomic.Uint64
+	return forward(ctx, func(context.Context) (string, error) {
+		return backends[next.Add(1)%uint64(len(backends))], nil
+	})
+}
+
+// forward starts a Balancer that hands each connection to the address that is
+// chosen for it.
+func forward(ctx context.Context, choose func(context.Context) (string, error)) (*Balancer, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start a balancer: %w", err)
 	}
-	b := &Balancer{Addr: listener.Addr().String(), listener: listener, backends: backends}
+	b := &Balancer{Addr: listener.Addr().String(), listener: listener, choose: choose}
 	go b.serve(context.WithoutCancel(ctx))
 	return b, nil
 }
@@ -49,10 +58,13 @@ func (b *Balancer) serve(ctx context.Context) {
 	}
 }
 
-// hand connects a client with the next backend, until either of them ends.
+// hand connects a client with a backend, until either of them ends.
 func (b *Balancer) hand(ctx context.Context, client net.Conn) {
 	defer func() { _ = client.Close() }()
-	address := b.backends[b.next.Add(1)%uint64(len(b.backends))]
+	address, err := b.choose(ctx)
+	if err != nil {
+		return
+	}
 	backend, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return // the client sees a connection that ends

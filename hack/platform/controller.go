@@ -46,8 +46,9 @@ type Controller struct {
 
 	program string
 	args    []string
-	disk    string // the directory that it caches in
-	ready   string // the URL of its readiness probe
+	env     []string // beside what all have
+	disk    string   // the directory that it caches in
+	ready   string   // the URL of its readiness probe
 	process *os.Process
 	ended   chan struct{}
 }
@@ -184,7 +185,7 @@ func (c *Controller) Start(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.program, c.args...)
-	cmd.Env = environment("KUBECONFIG=" + c.Kubeconfig)
+	cmd.Env = environment(append([]string{"KUBECONFIG=" + c.Kubeconfig}, c.env...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own keeps a Ctrl-C at the terminal from reaching it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -30,7 +30,7 @@ func (v *vigil) left(record *resourcelock.LeaderElectionRecord, raw []byte, now 
 }
 
 // Get returns the record of the lease. To a candidate it returns when the
-// lease is free, or ctx ends: it looks once in the retry period, and once more
+// lease is free, or ctx ends: it looks twice in the retry period, and once more
 // when the lease should have expired. Left to itself a candidate sleeps for up
 // to 2.2 retry periods after each look, and so may see the last renewal, and
 // then the end of the lease, that much late.
@@ -48,7 +48,7 @@ func (l *guardedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionReco
 			vacant.HolderIdentity = ""
 			return &vacant, raw, nil
 		}
-		if err := pause(ctx, min(left, l.retry)); err != nil {
+		if err := pause(ctx, min(left, l.retry/2)); err != nil {
 			return nil, nil, err
 		}
 	}

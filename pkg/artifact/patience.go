@@ -45,7 +45,7 @@ type patience struct {
 func (p *patience) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	timer := time.AfterFunc(p.answer, func() { cancel(errSilent) })
-	resp, err := p.next.RoundTrip(req.WithContext(ctx)) //nolint:bodyclose // The caller closes it.
+	resp, err := p.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		timer.Stop()
 		err = silent(ctx, err)

@@ -72,3 +72,19 @@ func TestADownloadThatStopsIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who is turned away while a new leader is elected is back soon after that.
+func TestWaitsStayShort(t *testing.T) {
+	f := NewFetcher(http.DefaultClient, 9, 100)
+	var total time.Duration
+	for try := range 9 {
+		wait := f.client.Backoff(f.client.RetryWaitMin, f.client.RetryWaitMax, try, nil)
+		if wait > 2*time.Second {
+			t.Errorf("%s before try %d", wait, try+2)
+		}
+		total += wait
+	}
+	if total < 15*time.Second {
+		t.Errorf("it gives up after %s, before there can be another leader", total)
+	}
+}

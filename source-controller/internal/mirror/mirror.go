@@ -21,13 +21,12 @@ import (
 	"sync"
 	"time"
 
+	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/go-logr/logr"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/source-controller/internal/storage"
@@ -176,17 +175,8 @@ func (m *Mirror) Start(ctx context.Context) error {
 // follow queues what changes until ctx ends.
 func (m *Mirror) follow(ctx context.Context) error {
 	for _, k := range m.options.Kinds {
-		informer, err := m.options.Cache.GetInformer(ctx, k.New())
-		if err != nil {
+		if err := m.watch(ctx, k); err != nil {
 			return fmt.Errorf("watch %s, whose artifacts are to be copied: %w", k.Name, err)
-		}
-		registration, err := informer.AddEventHandler(m.handler(k))
-		if err != nil {
-			return fmt.Errorf("watch %s, whose artifacts are to be copied: %w", k.Name, err)
-		}
-		defer func() { _ = informer.RemoveEventHandler(registration) }()
-		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-			return ctx.Err()
 		}
 	}
 	m.sweep()
@@ -203,6 +193,24 @@ func (m *Mirror) follow(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// watch queues the objects of one kind, and returns when all that there are now
+// are queued.
+func (m *Mirror) watch(ctx context.Context, k Kind) error {
+	informer, err := m.options.Cache.GetInformer(ctx, k.New())
+	if err != nil {
+		return err
+	}
+	registration, err := informer.AddEventHandler(m.handler(k))
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { _ = informer.RemoveEventHandler(registration) })
+	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // handler queues the objects of one kind.

@@ -56,7 +56,7 @@ func newSuite(t *testing.T) *suite {
 	s.Must(err)
 	s.repo = repo
 	s.startGit()
-	t.Cleanup(func() { s.git.Close() })
+	t.Cleanup(s.stopGit)
 	s.service = newService(t, s.Kube, s.Namespace)
 	s.grant()
 	return s
@@ -67,6 +67,13 @@ func (s *suite) startGit() {
 	server, err := testkit.NewGitServer(s.dir, testkit.GitAddress(s.address))
 	s.Must(err)
 	s.git = server
+}
+
+func (s *suite) stopGit() {
+	if s.git != nil {
+		s.git.Close()
+		s.git = nil
+	}
 }
 
 // grant gives the service account in the test's namespace the rights that it
@@ -121,6 +128,14 @@ type replica struct {
 // replica starts another one, with a disk of its own.
 func (s *suite) replica(pod string, flags ...string) *replica {
 	s.Helper()
+	r := s.prepare(pod, flags...)
+	r.start()
+	return r
+}
+
+// prepare is replica for one that does not run yet.
+func (s *suite) prepare(pod string, flags ...string) *replica {
+	s.Helper()
 	s.Must(s.Kube.Create(s.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "c"}}},
@@ -136,12 +151,13 @@ func (s *suite) replica(pod string, flags ...string) *replica {
 		"--enable-leader-election", "--leader-election-lease-duration=4s", "--leader-election-renew-deadline=3s", "--leader-election-retry-period=500ms",
 		"--storage-path=" + r.Storage, "--storage-addr=" + artifacts, "--storage-adv-addr=" + s.service.address(),
 	}, flags...)
-	r.start()
 	return r
 }
 
-func (r *replica) start() {
-	r.process = r.Process("POD_NAME="+r.pod, "POD_NAMESPACE="+r.Namespace)
+// start runs it, with more variables in its environment.
+func (r *replica) start(env ...string) {
+	r.Helper()
+	r.process = r.Process(append(env, "POD_NAME="+r.pod, "POD_NAMESPACE="+r.Namespace)...)
 }
 
 // kill is kill -9.
