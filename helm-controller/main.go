@@ -15,6 +15,10 @@ import (
 )
 
 func main() {
+	// For the controller itself.
+	if len(os.Args) > 1 && os.Args[1] == app.RenderWorker {
+		exit(app.Render(os.Args[2:]))
+	}
 	// For people, by way of kubectl exec.
 	if len(os.Args) > 1 && os.Args[1] == app.ValuesCommand {
 		exit(app.Values(ctrl.SetupSignalHandler(), os.Args[2:], os.Stdout))

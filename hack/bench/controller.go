@@ -157,11 +157,27 @@ func labelsOf(series *dto.Metric) map[string]string {
 	return labels
 }
 
-// peakMemory is the most resident memory that the process ever had, in MiB.
-func (c *controller) peakMemory() (float64, error) { return platform.PeakMemory(c.cmd.Process.Pid) }
+// peakMemory is the most resident memory that the process and those that it
+// started ever had, in MiB.
+func (c *controller) peakMemory() (float64, error) {
+	own, err := platform.PeakMemory(c.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	children, _, err := family(c.cmd.Process.Pid)
+	return own + children, err
+}
 
-// cpuSeconds is the processor time that the process has used.
-func (c *controller) cpuSeconds() (float64, error) { return c.sum("process_cpu_seconds_total", nil) }
+// cpuSeconds is the processor time that the process and those that it started
+// have used.
+func (c *controller) cpuSeconds() (float64, error) {
+	own, err := c.sum("process_cpu_seconds_total", nil)
+	if err != nil {
+		return 0, err
+	}
+	_, children, err := family(c.cmd.Process.Pid)
+	return own + children, err
+}
 
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

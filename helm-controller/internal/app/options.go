@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/weir-gitops/weir/helm-controller/internal/controller/helmrelease"
+	"github.com/weir-gitops/weir/helm-controller/internal/helm"
 	"github.com/weir-gitops/weir/helm-controller/internal/state"
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/cluster"
@@ -53,6 +54,9 @@ type Options struct {
 	ChartMaxSize     int64
 	ChartCacheSize   int64
 	ReleaseCacheSize int64
+
+	// Render bounds the rendering of charts.
+	Render helm.Limits
 }
 
 // Bind defines the flags.
@@ -83,6 +87,11 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.HTTPTimeout, "http-timeout", 30*time.Second, "How long one try to download a chart may take.")
 	fs.Int64Var(&o.ChartMaxSize, "chart-max-size", 10<<20, "How many bytes a packed chart may have.")
 	fs.Int64Var(&o.ChartCacheSize, "chart-cache-size", 32<<20, "How many bytes of unpacked charts are kept in memory.")
+	limits := helm.DefaultLimits()
+	fs.IntVar(&o.Render.Workers, "render-workers", limits.Workers, "How many charts are rendered at once, each in a process of its own.")
+	fs.Int64Var(&o.Render.Memory, "render-memory-limit", limits.Memory, "How many bytes of memory rendering one chart may take.")
+	fs.DurationVar(&o.Render.Timeout, "render-timeout", limits.Timeout, "How long rendering one chart may take, unless the timeout of its release is shorter.")
+	fs.Int64Var(&o.Render.Output, "render-output-limit", limits.Output, "How many bytes a chart may render to, and the definitions in its directories crds have.")
 	fs.Int64Var(&o.ReleaseCacheSize, "release-cache-size", 32<<20, "How many bytes of stored releases are kept in memory, compressed.")
 }
 
@@ -110,7 +119,7 @@ func (o *Options) controller() helmrelease.Options {
 
 // Validate reports every setting that cannot work.
 func (o *Options) Validate() error {
-	errs := []error{o.Options.Validate()}
+	errs := []error{o.Options.Validate(), o.Render.Validate()}
 	if o.HTTPRetry < 0 {
 		errs = append(errs, fmt.Errorf("--http-retry must not be negative, got %d", o.HTTPRetry))
 	}

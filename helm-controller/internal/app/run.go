@@ -68,12 +68,14 @@ func Run(ctx context.Context, o *Options) error {
 		return nil
 	}
 	helm.Guard()
+	renderer := newRenderer(a.Log, o.Render)
+	defer renderer.Close()
 	waker := &helmrelease.Waker{}
-	runner := helm.NewRunner(ctx, o.Concurrent, waker.Wake)
+	runner := helm.NewRunner(ctx, o.Concurrent, renderer, waker.Wake)
 	// Actions that end after ctx go on hearing of their objects until then.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	if err := setup(life, a, o, waker, runner); err != nil {
+	if err := setup(life, a, o, waker, runner, renderer); err != nil {
 		return err
 	}
 	if err := a.Manager.Add(manager.RunnableFunc(func(ctx context.Context) error {
@@ -87,7 +89,7 @@ func Run(ctx context.Context, o *Options) error {
 }
 
 // setup puts the controller together.
-func setup(ctx context.Context, a *app.App, o *Options, waker *helmrelease.Waker, runner *helm.Runner) error {
+func setup(ctx context.Context, a *app.App, o *Options, waker *helmrelease.Waker, runner *helm.Runner, renderer *helm.Renderer) error {
 	cached := a.Manager.GetClient()
 	clusters, err := newClusters(ctx, a, o, waker)
 	if err != nil {
@@ -110,6 +112,7 @@ func setup(ctx context.Context, a *app.App, o *Options, waker *helmrelease.Waker
 		Clusters: clusters,
 		Charts:   helm.NewCharts(o.ChartCacheSize, artifact.NewFetcher(httpClient, o.HTTPRetry, o.ChartMaxSize)),
 		Runner:   runner,
+		Renderer: renderer,
 		Schemas:  httpClient,
 		Events:   a.Events,
 		Metrics:  a.Metrics,

@@ -236,8 +236,10 @@ func firstFew(errs []error) []error {
 
 // prepare renders the chart, and asks whether the result may be released.
 func (a *attempt) prepare(options chartutil.ReleaseOptions, current *sdk.Release) (*rendering, error) {
-	p := preparation{job: a.job, kube: a.kube, capabilities: a.run.capabilities}
+	p := preparation{job: a.job, kube: a.kube, renderer: a.run.renderer, capabilities: a.run.capabilities, log: &a.run.log}
+	end := a.run.cuttable() // nothing is written yet
 	rendered, err := p.render(a.run.ctx, options, current)
+	end()
 	if err != nil || a.job.Gate == nil {
 		return rendered, err
 	}

@@ -33,7 +33,7 @@ func TestReleasesOfTheCLI(t *testing.T) {
 	install.ReleaseName, install.Namespace = "app", r.namespace
 	install.Labels = map[string]string{"team": "ml"}
 	chart := r.chart(app("1.0.0").ConfigMap("old", "here"))
-	if _, err := install.Run(chart.copy(), map[string]any{"size": 2.0}); err != nil {
+	if _, err := install.Run(copyChart(chart.parsed), map[string]any{"size": 2.0}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -53,7 +53,7 @@ func TestReleasesOfTheCLI(t *testing.T) {
 	upgrade := action.NewUpgrade(r.cli())
 	upgrade.Namespace = r.namespace
 	upgrade.ReuseValues = true
-	got, err := upgrade.Run("app", r.chart(app("3.0.0")).copy(), nil)
+	got, err := upgrade.Run("app", copyChart(r.chart(app("3.0.0")).parsed), nil)
 	r.must(err)
 	if got.Version != 3 || r.value("app-settings") != "3" {
 		t.Errorf("handed back: %+v with %q", got.Info, r.value("app-settings"))

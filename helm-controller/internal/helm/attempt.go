@@ -230,6 +230,9 @@ func (a *attempt) objects(rel *release.Release) inventory.Inventory {
 		definitions = files(a.rendered.chart)
 	case a.job.Chart != nil:
 		definitions = files(a.job.Chart.parsed)
+		if sizeOf(definitions) > a.run.renderer.limits.Output {
+			definitions = nil // they were not written: the chart is refused
+		}
 	}
 	inv, warnings, err := kube.Inventory(a.kube.Mapper(), rel.Namespace, rel.Manifest, definitions)
 	for _, warning := range warnings {

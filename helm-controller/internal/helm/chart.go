@@ -26,12 +26,16 @@ type Chart struct {
 
 	parsed *chart.Chart
 	size   int64
+	// number is of this process's own, so that a chart that was given to a process
+	// that renders is taken for no other one.
+	number uint64
 }
 
-func newChart(parsed *chart.Chart, digest string) *Chart {
+// newChart returns a chart. No two of a process may have the same number.
+func newChart(parsed *chart.Chart, digest string, number uint64) *Chart {
 	out := &Chart{
 		Name: parsed.Name(), Version: parsed.Metadata.Version, AppVersion: parsed.AppVersion(),
-		Digest: digest, parsed: parsed, size: trim(parsed),
+		Digest: digest, parsed: parsed, size: trim(parsed), number: number,
 	}
 	return out
 }
@@ -90,15 +94,9 @@ func (c *Chart) Pinned(revision string, track bool) (*Chart, string, error) {
 	return &out, digest, nil
 }
 
-// copy returns the chart for one action. What processing its dependencies
-// changes is its own: metadata, values and the tree of charts. Files are shared
-// by all.
-func (c *Chart) copy() *chart.Chart {
-	out := copyChart(c.parsed)
-	out.Metadata.Version = c.Version
-	return out
-}
-
+// copyChart returns a chart for one action. What processing its dependencies
+// changes is its own: metadata, values and the tree of charts. Files are shared by
+// all.
 func copyChart(c *chart.Chart) *chart.Chart {
 	metadata := *c.Metadata
 	metadata.Dependencies = slices.Clone(c.Metadata.Dependencies)

@@ -35,6 +35,7 @@ type Charts struct {
 	kept  map[string]*keptChart
 	used  *list.List // of *keptChart, the least recently used first
 	bytes int64
+	count uint64 // of the charts parsed
 }
 
 type keptChart struct {
@@ -113,7 +114,8 @@ func (c *Charts) load(ctx context.Context, source types.UID, a *meta.Artifact) (
 	if err != nil {
 		return nil, fmt.Errorf("load the chart of artifact %s: %s", a.Path, strings.TrimSpace(err.Error()))
 	}
-	chart := newChart(parsed, a.Digest)
+	c.count++
+	chart := newChart(parsed, a.Digest, c.count)
 	c.keep(&keptChart{key: key, chart: chart, entitled: map[types.UID]struct{}{source: {}}})
 	return chart, nil
 }

@@ -123,7 +123,7 @@ func TestACopyIsOfOneAction(t *testing.T) {
 	}.ConfigMap("own", "x")
 	chart := r.chart(whole)
 	process := func(values map[string]any) []string {
-		own := chart.copy()
+		own := copyChart(chart.parsed)
 		r.must(chartutil.ProcessDependenciesWithMerge(own, values))
 		names := []string{}
 		for _, sub := range own.Dependencies() {
@@ -140,7 +140,7 @@ func TestACopyIsOfOneAction(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if own := chart.copy(); own.Templates[0] != chart.parsed.Templates[0] {
+	if own := copyChart(chart.parsed); own.Templates[0] != chart.parsed.Templates[0] {
 		t.Error("files are copied")
 	}
 }

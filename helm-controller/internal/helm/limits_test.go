@@ -30,7 +30,9 @@ func TestSchemasReferToSoManyOthers(t *testing.T) {
 	}))
 	defer server.Close()
 	c := &chart.Chart{Metadata: &chart.Metadata{Name: "app"}, Schema: fmt.Appendf(nil, `{"$ref": %q}`, server.URL+"/0.json")}
-	err := schemas{ctx: t.Context(), client: server.Client()}.check(c, map[string]any{"a": 1.0})
+	from := &downloads{client: server.Client()}
+	fetch := func(address string) ([]byte, error) { return from.get(t.Context(), address) }
+	err := schemas{fetch: fetch}.check(c, map[string]any{"a": 1.0})
 	if err == nil || !strings.Contains(err.Error(), "more than 64 others") || asked.Load() > maxSchemas {
 		t.Errorf("%d schemas were asked for: %v", asked.Load(), err)
 	}

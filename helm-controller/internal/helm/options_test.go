@@ -133,7 +133,7 @@ func TestRenderShowsDefinitions(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.object.Spec.Install = &helmv2.Install{CRDs: policy}
-			_, after, err := Render(t.Context(), r.job(state.None, r.chart(app("1.0.0").CRD("render.example.com", "Widget")), nil))
+			_, after, err := shared.Render(t.Context(), r.job(state.None, r.chart(app("1.0.0").CRD("render.example.com", "Widget")), nil))
 			r.must(err)
 			if len(after) != want || want == 2 && after[0].GetName() != "widgets.render.example.com" {
 				t.Errorf("rendered to %v", after)

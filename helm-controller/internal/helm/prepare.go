@@ -26,11 +26,14 @@ import (
 	"github.com/weir-gitops/weir/helm-controller/internal/release"
 )
 
-// preparation renders the chart of a job for its cluster, and writes nothing.
+// preparation has the chart of a job rendered for its cluster, and writes
+// nothing.
 type preparation struct {
 	job          *Job
 	kube         *kube.Client
+	renderer     *Renderer
 	capabilities *capabilities
+	log          *lines
 }
 
 // render renders an install, or an upgrade of current.
@@ -42,29 +45,29 @@ func (p *preparation) render(ctx context.Context, options chartutil.ReleaseOptio
 	if err != nil {
 		return nil, err
 	}
-	r := renderer{
-		chart: p.job.Chart.copy(), values: copyTable(p.job.Values), options: options, capabilities: known,
-		lookups: &lookups{config: p.kube.Config(), http: p.kube.HTTP(), mapper: p.kube.Mapper()},
-		schemas: p.job.Schemas,
+	o := &order{
+		Chart: p.job.Chart.number, Version: p.job.Chart.Version, Values: p.job.Values, Release: options,
+		Kube: known.KubeVersion, Versions: strings.Join(known.APIVersions, "\n"),
+		SkipSchema: p.job.Object.GetInstall().DisableSchemaValidation,
+		SkipCRDs:   p.policy(options.IsUpgrade) == helmv2.Skip,
 	}
-	if r.values == nil {
-		r.values = map[string]any{}
+	if o.Post, err = postOf(p.job); err != nil {
+		return nil, err
 	}
-	if p.job.Post != nil {
-		r.post = p.post
-	}
-	r.skipSchema = p.job.Object.GetInstall().DisableSchemaValidation
 	if options.IsUpgrade {
 		spec := p.job.Object.GetUpgrade()
-		r.skipSchema = spec.DisableSchemaValidation
+		o.SkipSchema = spec.DisableSchemaValidation
 		if spec.PreserveValues && current != nil {
-			if r.values, err = reuse(current, r.chart, r.values); err != nil {
+			o.Before = &preserved{Name: current.Name, Version: current.Version, Config: current.Config}
+			if o.Before.Chart, err = bare(current.Chart); err != nil {
 				return nil, err
 			}
 		}
 	}
-	r.skipCRDs = p.policy(options.IsUpgrade) == helmv2.Skip
-	return r.render(ctx)
+	return p.renderer.render(ctx, &request{
+		job: p.job, order: o, log: p.log,
+		lookups: &lookups{config: p.kube.Config(), http: p.kube.HTTP(), mapper: p.kube.Mapper()},
+	})
 }
 
 // policy says what becomes of the definitions of the chart.
@@ -73,11 +76,6 @@ func (p *preparation) policy(upgrade bool) helmv2.CRDsPolicy {
 		return p.job.Object.GetUpgrade().CRDs
 	}
 	return definitionsPolicy(p.job.Object.GetInstall())
-}
-
-// post runs the post-renderers.
-func (p *preparation) post(manifest string, hooks []*sdk.Hook) (string, []*sdk.Hook, error) {
-	return postRender(p.job.Post, manifest, hooks)
 }
 
 // objects reads the objects of a manifest, each in the namespace that it is in
@@ -130,7 +128,7 @@ func (p *preparation) compare(current string, rendered *rendering) (before, afte
 // the objects of the release that is there, and those of the one to be with the
 // definitions that would be written before them, hooks left out. Of an object that
 // the chart declares twice it is the last. The context is the limit.
-func Render(ctx context.Context, job *Job) (before, after []*unstructured.Unstructured, err error) {
+func (r *Renderer) Render(ctx context.Context, job *Job) (before, after []*unstructured.Unstructured, err error) {
 	run := &run{job: *job}
 	name, namespace := job.Object.GetReleaseName(), job.Object.GetReleaseNamespace()
 	history, err := job.Records(ctx).History(name)
@@ -144,7 +142,7 @@ func Render(ctx context.Context, job *Job) (before, after []*unstructured.Unstru
 	if err != nil {
 		return nil, nil, err
 	}
-	p := preparation{job: job, kube: client, capabilities: newCapabilities()}
+	p := preparation{job: job, kube: client, renderer: r, capabilities: newCapabilities(), log: &run.log}
 	plan := chartutil.ReleaseOptions{Name: name, Namespace: namespace, Revision: 1, IsInstall: true}
 	var current *sdk.Release
 	if len(history) > 0 && history[0].Release.Status != release.Uninstalled {
@@ -190,6 +188,15 @@ func files(c *chart.Chart) []kube.File {
 		out = append(out, kube.File{Name: crd.Filename, Data: crd.File.Data})
 	}
 	return out
+}
+
+// sizeOf returns the bytes of files.
+func sizeOf(files []kube.File) int64 {
+	var size int64
+	for _, file := range files {
+		size += int64(len(file.Data))
+	}
+	return size
 }
 
 // definitionsPolicy says what becomes of the definitions of a chart that is

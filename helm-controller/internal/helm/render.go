@@ -5,10 +5,8 @@ package helm
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"path"
 	"strings"
 
@@ -46,17 +44,19 @@ type renderer struct {
 	values       map[string]any
 	options      chartutil.ReleaseOptions
 	capabilities *chartutil.Capabilities
-	lookups      *lookups
+	lookups      *remoteLookups
 	skipSchema   bool
 	skipCRDs     bool
-	schemas      *http.Client
+	schemas      schemas
+	limit        int64 // of the definitions in bytes
 	post         func(manifest string, hooks []*sdk.Hook) (string, []*sdk.Hook, error)
 }
 
 // render does what the SDK's actions do between the arguments and the release:
 // the same functions of the SDK in the same order, but for the check of values
-// and for the post-renderers, which see hooks.
-func (r *renderer) render(ctx context.Context) (*rendering, error) {
+// and for the post-renderers, which see hooks. It may take all memory and all
+// time, and is for a process of its own.
+func (r *renderer) render() (*rendering, error) {
 	if err := chartutil.ProcessDependenciesWithMerge(r.chart, r.values); err != nil {
 		return nil, fmt.Errorf("process the dependencies of chart %s: %w", r.chart.Name(), err)
 	}
@@ -77,7 +77,7 @@ func (r *renderer) render(ctx context.Context) (*rendering, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the merged values: %w", err)
 		}
-		if err := (schemas{ctx: ctx, client: r.schemas}).check(r.chart, values); err != nil {
+		if err := r.schemas.check(r.chart, values); err != nil {
 			return nil, err
 		}
 	}
@@ -106,7 +106,11 @@ func (r *renderer) announce(out *rendering) error {
 	if r.skipCRDs {
 		return nil
 	}
-	for _, file := range files(r.chart) {
+	definitions := files(r.chart)
+	if sizeOf(definitions) > r.limit {
+		return errTooMuch
+	}
+	for _, file := range definitions {
 		objects, err := kube.Decode(bytes.NewReader(file.Data))
 		if err != nil {
 			return fmt.Errorf("read %s of the chart: %w", file.Name, err)
@@ -154,13 +158,18 @@ func join(manifests []releaseutil.Manifest) string {
 
 // reuse adds values to those of a release before, for an upgrade that preserves
 // them, and makes what that release ran with the defaults of the chart.
-func reuse(before *sdk.Release, c *chart.Chart, values map[string]any) (map[string]any, error) {
-	old, err := chartutil.CoalesceValues(before.Chart, before.Config)
+func (r *renderer) reuse(before *preserved) error {
+	chart, err := before.Chart.chart()
 	if err != nil {
-		return nil, fmt.Errorf("rebuild the values of %s.v%d: %w", before.Name, before.Version, err)
+		return err
 	}
-	c.Values = old
-	return chartutil.CoalesceTables(values, copyTable(before.Config)), nil
+	old, err := chartutil.CoalesceValues(chart, before.Config)
+	if err != nil {
+		return fmt.Errorf("rebuild the values of %s.v%d: %w", before.Name, before.Version, err)
+	}
+	r.chart.Values = old
+	r.values = chartutil.CoalesceTables(r.values, copyTable(before.Config))
+	return nil
 }
 
 // enter puts what was rendered into the release that an action of the SDK has

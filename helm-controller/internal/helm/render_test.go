@@ -118,7 +118,7 @@ func TestRender(t *testing.T) {
 			job := r.job(state.None, r.chart(c.chart), c.values)
 			job.Schemas = schemas.Client()
 			job.Redact = func(text string) string { return strings.ReplaceAll(text, "hunter2", "***") }
-			_, after, err := Render(t.Context(), job)
+			_, after, err := shared.Render(t.Context(), job)
 			got := ""
 			for _, obj := range after {
 				raw, _ := json.Marshal(obj)
@@ -145,7 +145,7 @@ func TestRenderOfAnUpgrade(t *testing.T) {
 	r.done(r.job(state.Install, r.chart(app("1.0.0")), map[string]any{"size": 2.0, "more": "kept"}))
 	r.object.Spec.Upgrade = &helmv2.Upgrade{PreserveValues: true}
 	chart := r.chart(app("1.0.0").ConfigMap("more", "{{ .Values.more }} {{ .Release.Revision }}"))
-	before, after, err := Render(t.Context(), r.job(state.None, chart, map[string]any{"size": 3.0}))
+	before, after, err := shared.Render(t.Context(), r.job(state.None, chart, map[string]any{"size": 3.0}))
 	r.must(err)
 	if len(before) != 1 || len(after) != 2 || value(after[0]) != "kept 2" || value(after[1]) != "3" {
 		t.Errorf("from %v to %v", before, after)

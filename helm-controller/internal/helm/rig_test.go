@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,7 +111,7 @@ func (r *rig) start() {
 	r.store = storage.New(ctx, storage.Options{Log: logr.Discard()})
 	r.woken = make(chan types.NamespacedName, 1000)
 	woken := r.woken
-	r.runner = NewRunner(ctx, 4, func(owner types.NamespacedName) { woken <- owner })
+	r.runner = NewRunner(ctx, 4, shared, func(owner types.NamespacedName) { woken <- owner })
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -149,6 +150,9 @@ func (r *rig) must(err error) {
 	}
 }
 
+// numbers of charts, which all rigs have rendered by the same processes.
+var numbers atomic.Uint64
+
 // chart loads a chart as Charts do.
 func (r *rig) chart(built testkit.HelmChart) *Chart {
 	r.Helper()
@@ -156,7 +160,7 @@ func (r *rig) chart(built testkit.HelmChart) *Chart {
 	r.must(err)
 	parsed, err := loader.LoadArchive(bytes.NewReader(archive))
 	r.must(err)
-	return newChart(parsed, "sha256:"+built.FileName())
+	return newChart(parsed, "sha256:"+built.FileName(), numbers.Add(1))
 }
 
 // job is an action on the release of the rig's object.

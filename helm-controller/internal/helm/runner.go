@@ -25,6 +25,7 @@ type Runner struct {
 	ctx          context.Context //nolint:containedctx // the life of the process, not of a call
 	slots        chan struct{}
 	wake         func(types.NamespacedName)
+	renderer     *Renderer
 	capabilities *capabilities
 	all          sync.WaitGroup
 
@@ -34,12 +35,13 @@ type Runner struct {
 	ended  map[types.NamespacedName]Outcome
 }
 
-// NewRunner returns a Runner of which at most concurrency actions work at once.
-// It calls wake for an owner whose outcome is there. No action begins after ctx
+// NewRunner returns a Runner of which at most concurrency actions work at once,
+// and whose charts are rendered by renderer. It calls wake for an owner whose outcome is there. No action begins after ctx
 // has ended; those under way end by Drain.
-func NewRunner(ctx context.Context, concurrency int, wake func(types.NamespacedName)) *Runner {
+func NewRunner(ctx context.Context, concurrency int, renderer *Renderer, wake func(types.NamespacedName)) *Runner {
 	return &Runner{
-		ctx: ctx, slots: make(chan struct{}, max(concurrency, 1)), wake: wake, capabilities: newCapabilities(),
+		ctx: ctx, slots: make(chan struct{}, max(concurrency, 1)), wake: wake,
+		renderer: renderer, capabilities: newCapabilities(),
 		active: map[types.NamespacedName]*run{}, ended: map[types.NamespacedName]Outcome{},
 	}
 }
@@ -55,7 +57,10 @@ func (r *Runner) Start(job *Job) bool {
 		return false
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.ctx))
-	running := &run{job: *job, ctx: ctx, cancel: cancel, slots: r.slots, capabilities: r.capabilities, log: lines{redact: job.Redact}}
+	running := &run{
+		job: *job, ctx: ctx, cancel: cancel, slots: r.slots,
+		renderer: r.renderer, capabilities: r.capabilities, log: lines{redact: job.Redact},
+	}
 	r.active[job.Owner] = running
 	r.all.Go(func() { r.work(running) })
 	return true
@@ -158,6 +163,7 @@ type run struct {
 	ctx          context.Context //nolint:containedctx // the life of the action
 	cancel       context.CancelCauseFunc
 	slots        chan struct{}
+	renderer     *Renderer
 	capabilities *capabilities
 	log          lines
 	forgotten    bool // the Runner's lock guards it
@@ -193,18 +199,26 @@ func (r *run) stop(reason string) {
 // idle gives others the turn while the run only waits, until the function is
 // called. Meanwhile it can be cut short.
 func (r *run) idle() (resume func()) {
+	end := r.cuttable()
+	r.leave()
+	return func() {
+		r.enter()
+		end()
+	}
+}
+
+// cuttable lets the run be cut short until the function is called.
+func (r *run) cuttable() (end func()) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.waiting = true
 	if r.reason != "" {
 		r.cancel(errCanceled)
 	}
-	r.mu.Unlock()
-	r.leave()
 	return func() {
-		r.enter()
 		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.waiting = false
-		r.mu.Unlock()
 	}
 }
 

@@ -121,7 +121,7 @@ func TestNewsCutAWaitShort(t *testing.T) {
 func TestWhoWaitsHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.runner = NewRunner(t.Context(), 1, func(owner types.NamespacedName) { r.woken <- owner })
+	r.runner = NewRunner(t.Context(), 1, shared, func(owner types.NamespacedName) { r.woken <- owner })
 	slow := r.job(state.Install, r.chart(never("1.0.0")), nil)
 	r.runner.Start(slow)
 	r.settled("the wait for the Deployment", func() bool { return r.waits(slow.Owner) && r.value("app-settings") == "1" })

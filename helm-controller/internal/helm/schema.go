@@ -30,23 +30,15 @@ const (
 )
 
 // schemas checks values against the schemas of charts. The SDK's own check
-// would open any URL and any local file that a schema refers to; this one opens
-// URLs through client, which keeps the controller's rules, and no file. Nil: no
-// URL either.
+// would open any URL and any local file that a schema refers to; this one asks
+// fetch for URLs, and opens no file.
 type schemas struct {
-	ctx    context.Context //nolint:containedctx // the loader's interface takes none
-	client *http.Client
-	// loaded counts the downloads.
-	loaded *int
+	fetch func(address string) ([]byte, error)
 }
 
 // check returns what is wrong with the values of a chart and of its subcharts,
 // by chart. Values are those that templates see.
 func (s schemas) check(c *chart.Chart, values map[string]any) error {
-	var cancel context.CancelFunc
-	s.ctx, cancel = context.WithTimeout(s.ctx, schemaTimeout)
-	defer cancel()
-	s.loaded = new(int)
 	problems := s.problems(c, values)
 	if len(problems) == 0 {
 		return nil
@@ -100,48 +92,79 @@ func (s schemas) Load(address string) (any, error) {
 	if err != nil {
 		return nil, errors.New("a schema refers to an invalid URL")
 	}
-	switch target.Scheme {
-	case "urn":
+	if target.Scheme == "urn" {
 		return true, nil // as Helm does: nobody can resolve it, so it allows anything
-	case "http", "https":
-		return s.download(target)
 	}
-	return nil, fmt.Errorf("a schema refers to %s, which is outside of the chart; only http and https can be loaded", target.Redacted())
+	body, err := s.fetch(address)
+	if err != nil {
+		return nil, err
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("download the schema %s: it is not JSON", nameOf(target))
+	}
+	return document, nil
 }
 
-func (s schemas) download(target *url.URL) (any, error) {
-	name := target.Scheme + "://" + target.Host + target.Path
-	if s.client == nil {
+// nameOf returns a URL without what may be secret in it.
+func nameOf(target *url.URL) string { return target.Scheme + "://" + target.Host + target.Path }
+
+// downloads gets what the schemas of one chart refer to, through a client that
+// keeps the controller's rules. Nil: nothing.
+type downloads struct {
+	client *http.Client
+	loaded int
+	// end of all of them; the first one sets it.
+	end time.Time
+}
+
+// get downloads a schema.
+func (d *downloads) get(ctx context.Context, address string) ([]byte, error) {
+	target, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("a schema refers to an invalid URL")
+	}
+	name := nameOf(target)
+	if target.Scheme != "http" && target.Scheme != "https" {
+		return nil, fmt.Errorf("a schema refers to %s, which is outside of the chart; only http and https can be loaded", target.Redacted())
+	}
+	if d.client == nil {
 		return nil, fmt.Errorf("a schema refers to %s, and schemas are not downloaded here", name)
 	}
-	if *s.loaded++; *s.loaded > maxSchemas {
+	if d.loaded++; d.loaded > maxSchemas {
 		return nil, fmt.Errorf("download the schema %s: the schemas of the chart refer to more than %d others", name, maxSchemas)
 	}
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, target.String(), http.NoBody)
+	if d.end.IsZero() {
+		d.end = time.Now().Add(schemaTimeout)
+	}
+	ctx, cancel := context.WithDeadline(ctx, d.end)
+	defer cancel()
+	body, err := d.read(ctx, target)
 	if err != nil {
 		return nil, fmt.Errorf("download the schema %s: %w", name, err)
 	}
-	resp, err := s.client.Do(req)
+	return body, nil
+}
+
+func (d *downloads) read(ctx context.Context, target *url.URL) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := d.client.Do(req)
 	if err != nil {
 		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // without the query
 		}
-		return nil, fmt.Errorf("download the schema %s: %w", name, err)
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("download the schema %s: the server answers %s", name, resp.Status)
+		return nil, fmt.Errorf("the server answers %s", resp.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSchema+1))
-	if err != nil {
-		return nil, fmt.Errorf("download the schema %s: %w", name, err)
+	if err == nil && len(body) > maxSchema {
+		err = fmt.Errorf("it has more than %d bytes", maxSchema)
 	}
-	if len(body) > maxSchema {
-		return nil, fmt.Errorf("download the schema %s: it has more than %d bytes", name, maxSchema)
-	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("download the schema %s: it is not JSON", name)
-	}
-	return document, nil
+	return body, err
 }

@@ -47,9 +47,10 @@ type Controller struct {
 	Clusters *cluster.Clusters
 	// Stores have the releases that Helm has stored on them.
 	Stores *Stores
-	// Charts opens charts, and Runner acts on releases.
-	Charts *helm.Charts
-	Runner Runner
+	// Charts opens charts, Runner acts on releases, and Renderer renders for plans.
+	Charts   *helm.Charts
+	Runner   Runner
+	Renderer *helm.Renderer
 	// Schemas downloads what the schemas of charts refer to. Nil: nothing does.
 	Schemas *http.Client
 	// References wakes HelmReleases by the Secrets and ConfigMaps that they refer

@@ -17,7 +17,6 @@ import (
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/api/meta"
-	"github.com/weir-gitops/weir/helm-controller/internal/helm"
 	"github.com/weir-gitops/weir/helm-controller/internal/kube"
 	"github.com/weir-gitops/weir/helm-controller/internal/postrender"
 	"github.com/weir-gitops/weir/helm-controller/internal/state"
@@ -90,7 +89,7 @@ func (c *Controller) makePlan(ctx context.Context, s *scope) (*meta.Plan, error)
 	s.step = state.Step{Target: s.want.Target}
 	bound, cancel := context.WithTimeout(ctx, s.obj.GetTimeout())
 	defer cancel()
-	before, after, err := helm.Render(bound, c.job(bound, s, post))
+	before, after, err := c.Renderer.Render(bound, c.job(bound, s, post))
 	if err != nil {
 		return nil, reconcile.Fail(fluxmeta.ReconciliationFailedReason, fmt.Errorf("render the chart: %w", err))
 	}

@@ -49,6 +49,13 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == app.RenderWorker {
+		if err := app.Render(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := testkit.Main(m, func(c *testkit.Cluster) {
 		if err := setup(c); err != nil {
 			fmt.Fprintln(os.Stderr, "set up the tests:", err)
