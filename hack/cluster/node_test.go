@@ -283,6 +283,10 @@ func checkComponents(t *testing.T, f *fixture, state cluster.State) {
 		}
 		return ""
 	})
+	restarts := []string{"--", "get", "pods", "-n=peers", "-o=jsonpath={.items[*].status.containerStatuses[*].restartCount}"}
+	if got := f.must("kubectl", restarts...); got != "0 0 0" {
+		t.Errorf("after that the containers were restarted %q times, want never", got)
+	}
 	f.eventually(func() string {
 		answer, err := http.Get("http://" + state.Registry + "/v2/weir-gitops/peer/manifests/v1")
 		if err != nil {

@@ -196,6 +196,14 @@ func TestStartClusterInterrupted(t *testing.T) {
 	}
 }
 
+// TestEnterWithoutNode runs nothing on the machine itself by mistake.
+func TestEnterWithoutNode(t *testing.T) {
+	t.Parallel()
+	if err := new(testkit.Cluster).Enter(t.Context(), "true").Run(); err == nil {
+		t.Error("a command was run in a cluster that has no namespaces")
+	}
+}
+
 type runner func() int
 
 func (r runner) Run() int { return r() }

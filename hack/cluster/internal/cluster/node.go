@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/weir-gitops/weir/hack/cluster/internal/node"
@@ -158,7 +159,7 @@ func (s *supervisor) awaitNode(ctx context.Context, api *client, began time.Time
 	if err != nil || s.node.GPUs == 0 {
 		return err
 	}
-	gpus := object{gpuResource: fmt.Sprint(s.node.GPUs)}
+	gpus := object{gpuResource: strconv.Itoa(s.node.GPUs)}
 	patch := object{"status": object{"capacity": gpus, "allocatable": gpus}}
 	return until(ctx, often, func(ctx context.Context) error {
 		return api.do(ctx, http.MethodPatch, "/api/v1/nodes/"+node.Name+"/status", patch, nil)
@@ -186,7 +187,7 @@ func (s *supervisor) awaitService(ctx context.Context, name string) error {
 
 // healthy returns an error unless the server at url answers that all is well.
 func healthy(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}

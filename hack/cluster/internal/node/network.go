@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -86,7 +87,7 @@ func (l Link) Connect(ctx context.Context, pid int) error {
 	return errors.Join(
 		ip(ctx, "address", "add", l.Host()+"/30", "dev", l.Name()),
 		ip(ctx, "link", "set", l.Name(), "up"),
-		ip(ctx, "link", "set", l.peer(), "netns", fmt.Sprint(pid), "name", device),
+		ip(ctx, "link", "set", l.peer(), "netns", strconv.Itoa(pid), "name", device),
 	)
 }
 

@@ -62,7 +62,6 @@ type Node struct {
 	Cgroup string // its folder in each hierarchy of cgroups
 	dir    string // its cluster's
 	files  Files
-	log    func(component string) string
 }
 
 // Files are those of the cluster that a node reads.
