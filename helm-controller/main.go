@@ -26,7 +26,7 @@ func main() {
 	options := &app.Options{}
 	options.Bind(pflag.CommandLine)
 	pflag.Parse()
-	exit(app.Run(ctrl.SetupSignalHandler(), options))
+	os.Exit(options.Ended(app.Run(ctrl.SetupSignalHandler(), options)))
 }
 
 func exit(err error) {

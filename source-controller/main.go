@@ -6,7 +6,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -19,8 +18,5 @@ func main() {
 	options := &app.Options{}
 	options.Bind(pflag.CommandLine)
 	pflag.Parse()
-	if err := app.Run(ctrl.SetupSignalHandler(), options); err != nil {
-		fmt.Fprintln(os.Stderr, "source-controller:", err)
-		os.Exit(1)
-	}
+	os.Exit(options.Ended(app.Run(ctrl.SetupSignalHandler(), options)))
 }

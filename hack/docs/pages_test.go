@@ -28,6 +28,7 @@ const (
 	automations     = "image-automation-controller/docs/imageupdateautomations.md"
 	imageScans      = "image-automation-controller/docs/imagerepositories.md"
 	imagePolicies   = "image-automation-controller/docs/imagepolicies.md"
+	observability   = "docs/observability.md"
 )
 
 // pages returns every Markdown file of the repository.

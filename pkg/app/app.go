@@ -5,18 +5,15 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"github.com/fluxcd/pkg/runtime/leaderelection"
 	"github.com/fluxcd/pkg/runtime/logger"
-	"github.com/fluxcd/pkg/runtime/metrics"
-	"github.com/fluxcd/pkg/runtime/pprof"
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
@@ -30,6 +27,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
 
@@ -42,7 +40,7 @@ type App struct {
 	Manager ctrl.Manager
 	Log     logr.Logger
 	Events  events.Recorder
-	Metrics helper.Metrics
+	Metrics measure.Metrics
 
 	departure *departure
 
@@ -125,24 +123,24 @@ func New(s Settings, o *Options) (*App, error) {
 	if err := app.Manager.Add(app.departure); err != nil {
 		return nil, fmt.Errorf("watch for an uninstall: %w", err)
 	}
-	if app.Events, err = events.NewRecorder(log, o.EventsAddr, s.Name, events.WithManager(app.Manager)); err != nil {
+	recorder, err := events.NewRecorder(log, o.EventsAddr, s.Name, events.WithManager(app.Manager))
+	if err != nil {
 		return nil, fmt.Errorf("set up events for --events-addr: %w", err)
 	}
-	app.Metrics, err = newMetrics(app.Manager, s.Finalizers)
-	return app, err
+	app.Events = teller{recorder, log.WithName("event"), s.Scheme}
+	return app, app.setupMetrics(s)
 }
 
-// newMetrics registers Flux's reconcile metrics. A second App of one process
-// measures into its own recorder, and the first one stays the one served.
-func newMetrics(mgr ctrl.Manager, finalizers []string) (helper.Metrics, error) {
-	recorder := metrics.NewRecorder()
-	for _, collector := range recorder.Collectors() {
-		err := ctrlmetrics.Registry.Register(collector)
-		if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !twice {
-			return helper.Metrics{}, fmt.Errorf("register the metrics: %w", err)
-		}
+// setupMetrics registers the metrics of what is reconciled.
+func (a *App) setupMetrics(s Settings) (err error) {
+	if a.Metrics, err = measure.New(ctrlmetrics.Registry, a.Manager, s.Finalizers...); err != nil {
+		return err
 	}
-	return helper.NewMetrics(mgr, recorder, finalizers...), nil
+	resources, err := measure.NewResources(a.Name, a.Manager.GetCache(), s.Scheme, a.Manager.Elected(), s.Owned)
+	if err != nil {
+		return err
+	}
+	return measure.Register(ctrlmetrics.Registry, resources)
 }
 
 // LeaseName is the name of the lease that the leader holds, in the namespace of
@@ -211,7 +209,8 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 		GracefulShutdownTimeout: grace,
 		Logger:                  a.Log,
 		HealthProbeBindAddress:  o.HealthAddr,
-		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddr, ExtraHandlers: pprof.GetHandlers()},
+		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddr},
+		PprofBindAddress:        o.PprofAddr,
 		Cache:                   cache.Options{ByObject: selected, NewInformer: newInformer},
 		// Secrets and ConfigMaps are read when a spec names them, never
 		// cached: the memory would hold every secret of the cluster.
@@ -284,5 +283,8 @@ func newLog(s Settings, o *Options) logr.Logger {
 	}
 	log := logger.NewLogger(o.Log)
 	logger.SetLogger(log)
+	// Whoever writes to a logger of the standard library, such as net/http, is
+	// read in the same place and form.
+	slog.SetDefault(slog.New(logr.ToSlogHandler(log.WithName("runtime"))))
 	return log
 }

@@ -29,8 +29,11 @@ const renewalSlack = election.JitterFactor
 // Options are the settings that all controllers share; the flags and defaults
 // are Flux's.
 type Options struct {
-	// MetricsAddr is where /metrics and pprof are served. "0" serves none.
+	// MetricsAddr is where /metrics is served. "0" serves none.
 	MetricsAddr string
+	// PprofAddr is where profiles are served, under /debug/pprof. Empty serves
+	// none.
+	PprofAddr string
 	// HealthAddr is where /healthz and /readyz are served. "0" serves none.
 	HealthAddr string
 	// EventsAddr is the URL that events are POSTed to, besides the API
@@ -62,7 +65,8 @@ type Options struct {
 
 // Bind defines the flags. Environment: RUNTIME_NAMESPACE sets the namespace.
 func (o *Options) Bind(fs *pflag.FlagSet, concurrent int) {
-	fs.StringVar(&o.MetricsAddr, "metrics-addr", ":8080", "The address that serves metrics and profiles; 0 turns them off.")
+	fs.StringVar(&o.MetricsAddr, "metrics-addr", ":8080", "The address that serves metrics; 0 turns them off.")
+	fs.StringVar(&o.PprofAddr, "pprof-addr", "", "The address that serves profiles of the process, such as localhost:6060. They show what it has in memory.")
 	fs.StringVar(&o.HealthAddr, "health-addr", ":9440", "The address that serves the health probes; 0 turns them off.")
 	fs.StringVar(&o.EventsAddr, "events-addr", "", "The URL that receives a copy of every event.")
 	fs.IntVar(&o.Concurrent, "concurrent", concurrent, "How many objects are reconciled at a time.")

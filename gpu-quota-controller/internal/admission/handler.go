@@ -249,5 +249,5 @@ func (h *Handler) tell(root string, claim ledger.Claim, chain []holdings.Owner, 
 			h.Denied.Add(root, claim, chain[0])
 		}
 	}
-	h.Log.Info("denied a pod", "namespace", claim.Namespace, "pod", claim.Name, "controller", controller, "quota", claim.Quota, "outcome", string(decision.Outcome), "text", decision.Text())
+	h.Log.Info("denied a pod", "namespace", claim.Namespace, "pod", claim.Name, "owner", controller, "quota", claim.Quota, "outcome", string(decision.Outcome), "text", decision.Text())
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/view"
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/ledger"
+	"github.com/weir-gitops/weir/pkg/measure"
 )
 
 const name = "gpu-quota-controller"
@@ -154,14 +155,7 @@ func (p *parts) recall(ctx context.Context) (*tree.Forest, error) {
 	return tree.Recall(recalled), nil
 }
 
-// register has metrics served. Those of a second controller in the process are
-// not: the first one's stay.
+// register has metrics served.
 func register(collectors ...prometheus.Collector) error {
-	for _, collector := range collectors {
-		err := ctrlmetrics.Registry.Register(collector)
-		if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !twice {
-			return fmt.Errorf("register the metrics: %w", err)
-		}
-	}
-	return nil
+	return measure.Register(ctrlmetrics.Registry, collectors...)
 }

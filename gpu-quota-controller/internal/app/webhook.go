@@ -166,7 +166,7 @@ func setupWebhook(a *app.App, o *Options, p *parts) (*webhook.Keeper, *admission
 	if err := errors.Join(a.Manager.Add(certificates), a.Manager.Add(keeper), a.Manager.Add(waker), a.Manager.Add(server)); err != nil {
 		return nil, nil, fmt.Errorf("set up the webhook: %w", err)
 	}
-	return keeper, metrics, register(metrics, waker)
+	return keeper, metrics, register(metrics, waker, certificates)
 }
 
 // newWaker returns a Waker that hears of everything that may make room.

@@ -16,9 +16,11 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/dial"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
@@ -130,6 +132,9 @@ func setupStorage(a *app.App, o *Options) (*storage.Storage, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--storage-path or --artifact-digest-algo: %w", err)
+	}
+	if err := measure.Register(ctrlmetrics.Registry, storage.NewMetrics(o.StoragePath)); err != nil {
+		return nil, err
 	}
 	return artifacts, a.Manager.Add(server.New(o.StorageAddr, artifacts, a.Log.WithName("artifacts"), nil))
 }

@@ -18,7 +18,6 @@ import (
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"github.com/fluxcd/pkg/runtime/predicates"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -28,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/source-controller/internal/storage"
 )
@@ -41,7 +41,7 @@ type Keeper struct {
 	// Storage holds artifacts.
 	Storage *storage.Storage
 	Events  events.Recorder
-	Metrics helper.Metrics
+	Metrics measure.Metrics
 	// Leaving reports whether Weir is being uninstalled: then nothing is done
 	// any more. Nil: never.
 	Leaving func() bool

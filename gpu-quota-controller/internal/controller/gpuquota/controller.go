@@ -12,7 +12,6 @@ import (
 	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,6 +20,7 @@ import (
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/recount"
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/view"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -41,7 +41,7 @@ type Controller struct {
 	// Webhook says why limits are not enforced, if they are not, and else "".
 	Webhook func() string
 	Events  events.Recorder
-	Metrics helper.Metrics
+	Metrics measure.Metrics
 	Figures *Figures
 	// Leaving reports whether Weir is being uninstalled: then nothing is done
 	// any more. Nil: never.

@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,6 +26,7 @@ import (
 	"github.com/weir-gitops/weir/helm-controller/internal/state"
 	"github.com/weir-gitops/weir/pkg/cluster"
 	"github.com/weir-gitops/weir/pkg/depend"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -57,7 +57,7 @@ type Controller struct {
 	// to. Nil: nobody is.
 	References References
 	Events     events.Recorder
-	Metrics    helper.Metrics
+	Metrics    measure.Metrics
 	// Leaving reports whether Weir is being uninstalled: then nothing is done
 	// any more. Nil: never.
 	Leaving func() bool

@@ -80,6 +80,7 @@ func (c *Controller) showDrift(s *scope, mode meta.DriftMode, found kube.Drifted
 		s.memory.unwatched = kinds
 		c.unwatched(s, kinds)
 	}
+	c.Metrics.Corrected(s.obj, len(found.Corrected))
 	if len(found.Corrected) > 0 {
 		c.corrected(s, found.Corrected)
 	}

@@ -12,7 +12,6 @@ package imagepolicy
 import (
 	"context"
 
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -20,6 +19,7 @@ import (
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
@@ -38,7 +38,7 @@ type Controller struct {
 	Scanner  *scan.Scanner
 	Registry *oci.Client
 	Events   events.Recorder
-	Metrics  helper.Metrics
+	Metrics  measure.Metrics
 	// Waker brings policies back.
 	Waker *reconcile.Waker
 	// Backoff says when to try again what failed.

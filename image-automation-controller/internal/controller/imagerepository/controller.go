@@ -11,7 +11,6 @@ package imagerepository
 import (
 	"context"
 
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"github.com/fluxcd/pkg/runtime/predicates"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,6 +20,7 @@ import (
 
 	imagev1 "github.com/weir-gitops/weir/api/image/v1"
 	"github.com/weir-gitops/weir/image-automation-controller/internal/scan"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
 
@@ -32,7 +32,7 @@ type Controller struct {
 	Targets scan.Targets
 	Scanner *scan.Scanner
 	Events  events.Recorder
-	Metrics helper.Metrics
+	Metrics measure.Metrics
 	// Waker brings objects back.
 	Waker *reconcile.Waker
 	// Leaving reports whether Weir is being uninstalled: then nothing is done

@@ -13,7 +13,6 @@ import (
 	"context"
 	"time"
 
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,6 +23,7 @@ import (
 	"github.com/weir-gitops/weir/image-automation-controller/internal/setter"
 	"github.com/weir-gitops/weir/pkg/dial"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/oci"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 )
@@ -49,7 +49,7 @@ type Controller struct {
 	// Index finds marked fields.
 	Index   *setter.Index
 	Events  events.Recorder
-	Metrics helper.Metrics
+	Metrics measure.Metrics
 	Figures *Figures
 	// Waker brings objects back.
 	Waker *reconcile.Waker

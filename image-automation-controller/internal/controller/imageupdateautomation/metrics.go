@@ -5,13 +5,13 @@ package imageupdateautomation
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/weir-gitops/weir/image-automation-controller/internal/plan"
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/measure"
 )
 
 // Figures are what the controller measures beside how long reconciles take.
@@ -35,13 +35,7 @@ func NewFigures(registry prometheus.Registerer) (*Figures, error) {
 			Name: "weir_image_runs_total", Help: "Runs of ImageUpdateAutomations that reached Git, by result: pushed, unchanged, declined, conflict or failed.",
 		}, []string{"result"}),
 	}
-	for _, collector := range []prometheus.Collector{f.held, f.commits, f.runs} {
-		err := registry.Register(collector)
-		if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !twice {
-			return nil, fmt.Errorf("register the metrics of image automation: %w", err)
-		}
-	}
-	return f, nil
+	return f, measure.Register(registry, f.held, f.commits, f.runs)
 }
 
 // hold counts the candidates of an automation that are held.

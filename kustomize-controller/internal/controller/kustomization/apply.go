@@ -144,8 +144,8 @@ func (c *Controller) correct(ctx context.Context, s *scope) error {
 		options := c.applyOptions(s)
 		options.Insist = !s.now.Before(s.memory.nextFull)
 		s.drift, err = s.engine.Correct(ctx, s.set, drifted, options)
-		c.corrected(s)
 	}
+	c.corrected(s)
 	s.markDrifted(s.set.Settled(s.now))
 	if err != nil {
 		return reconcile.Fail(kustomizev1.ReconciliationFailedReason, err)

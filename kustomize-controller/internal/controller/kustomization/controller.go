@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	helper "github.com/fluxcd/pkg/runtime/controller"
 	"github.com/fluxcd/pkg/runtime/events"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -29,6 +28,7 @@ import (
 	"github.com/weir-gitops/weir/pkg/artifact"
 	"github.com/weir-gitops/weir/pkg/cluster"
 	"github.com/weir-gitops/weir/pkg/depend"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/pkg/reconcile"
 	"github.com/weir-gitops/weir/pkg/watch"
 )
@@ -53,7 +53,7 @@ type Controller struct {
 	// Decryption reaches key services.
 	Decryption *decrypt.Services
 	Events     events.Recorder
-	Metrics    helper.Metrics
+	Metrics    measure.Metrics
 	// Leaving reports whether Weir is being uninstalled: then nothing is done
 	// any more. Nil: never.
 	Leaving func() bool

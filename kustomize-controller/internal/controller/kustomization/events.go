@@ -69,6 +69,7 @@ func (c *Controller) pruned(s *scope, deleted []inventory.Ref) {
 // corrected tells what somebody changed by hand, who that was as far as the
 // API server knows, and that it was put back.
 func (c *Controller) corrected(s *scope) {
+	c.Metrics.Corrected(s.obj, len(s.drift.Corrected))
 	for _, correction := range s.drift.Corrected {
 		c.event(s, corev1.EventTypeNormal, kustomizev1.DriftCorrectedReason, correction.String())
 	}

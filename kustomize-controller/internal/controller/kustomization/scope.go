@@ -30,6 +30,8 @@ type scope struct {
 	patcher *reconcile.Patcher
 	memory  *memory
 	now     time.Time
+	// applied is the revision that was applied last, when the reconcile began.
+	applied string
 
 	// target is the cluster to apply to, and moved says that what
 	// status.inventory lists is on another one. Filled by connect.
@@ -117,7 +119,7 @@ func (s *scope) close() {
 }
 
 func (c *Controller) newScope(obj *kustomizev1.Kustomization, patcher *reconcile.Patcher) *scope {
-	s := &scope{obj: obj, patcher: patcher, now: time.Now(), patient: c.Options.DisableFailFast}
+	s := &scope{obj: obj, patcher: patcher, now: time.Now(), applied: obj.Status.LastAppliedRevision, patient: c.Options.DisableFailFast}
 	s.memory = c.remember(obj.UID)
 	return s
 }

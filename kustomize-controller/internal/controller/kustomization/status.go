@@ -37,6 +37,10 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 	if !wasApplied && isApplied(s.obj) {
 		c.succeeded(s)
 	}
+	// The first revision may be as old as anything.
+	if isApplied(s.obj) && s.applied != "" && s.applied != s.obj.Status.LastAppliedRevision {
+		c.Metrics.Delivered(s.obj, s.artifact, time.Now())
+	}
 	return s.lookAgain(result, outcome), err
 }
 

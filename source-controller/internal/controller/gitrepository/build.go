@@ -7,10 +7,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 
 	"github.com/weir-gitops/weir/pkg/git"
+	"github.com/weir-gitops/weir/pkg/measure"
 	"github.com/weir-gitops/weir/source-controller/internal/artifact"
 )
 
@@ -85,7 +87,11 @@ func (c *Controller) archive(ctx context.Context, s *scope, stored *fluxmeta.Art
 		return err
 	}
 	s.author, s.subject = commit.Author.String(), commit.Subject()
-	stored.Metadata = map[string]string{authorKey: artifact.Shorten(s.author, maxSubject), subjectKey: artifact.Shorten(s.subject, maxSubject)}
+	stored.Metadata = map[string]string{
+		authorKey: artifact.Shorten(s.author, maxSubject), subjectKey: artifact.Shorten(s.subject, maxSubject),
+		// A rebase leaves the time of the author as it was.
+		measure.CommitTime: commit.Committer.When.UTC().Format(time.RFC3339),
+	}
 	return nil
 }
 

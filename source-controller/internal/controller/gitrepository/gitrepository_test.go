@@ -42,6 +42,7 @@ func TestACommitBecomesAnArtifact(t *testing.T) {
 	wantMetadata := map[string]string{
 		"weir.dev/commit-author":  "Ada <ada@example.com>",
 		"weir.dev/commit-subject": "Raise the budget of team-a to sixteen GPUs for the release",
+		"weir.dev/commit-time":    "2026-01-02T03:04:05Z",
 	}
 	if diff := cmp.Diff(wantMetadata, a.Metadata); diff != "" {
 		t.Error(diff)
