@@ -173,7 +173,7 @@ func (p *Platform) newController(ctx context.Context, name string, flags func(di
 	c.args = append([]string{
 		"--runtime-namespace=" + Namespace, "--log-encoding=console",
 		"--metrics-addr=" + c.Metrics, "--health-addr=" + health,
-	}, flags(c.disk)...)
+	}, append(flags(c.disk), p.Flags...)...)
 	return c, nil
 }
 

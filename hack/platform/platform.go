@@ -36,6 +36,9 @@ type Platform struct {
 	// Repository and Models are there after Serve.
 	Repository *Repository
 	Models     *Models
+	// Flags are given to every controller that is started from then on, after
+	// those that it gets anyway.
+	Flags []string
 
 	// replicas are those beside the controllers above, and balancer is what
 	// stands before those of gpu-quota-controller.

@@ -8,13 +8,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Prometheus is a real one that scrapes the controllers every second.
@@ -61,38 +64,65 @@ func (p *Platform) StartPrometheus(ctx context.Context) (*Prometheus, error) {
 	return p.prometheus, nil
 }
 
-// Query returns how many series a query returns that have a value. None is no
-// error.
-func (p *Prometheus) Query(ctx context.Context, expr string) (series int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/query?query="+url.QueryEscape(expr), http.NoBody)
+// Series is what a query returns for one set of labels.
+type Series struct {
+	Labels map[string]string
+	Points []Point
+}
+
+// Point is a value at a time. Values that are no numbers are left out.
+type Point struct {
+	At    time.Time
+	Value float64
+}
+
+// Range evaluates a query at every second of a time, and returns the series
+// that have a value. None is no error.
+func (p *Prometheus) Range(ctx context.Context, expr string, start, end time.Time) ([]Series, error) {
+	query := url.Values{
+		"query": {expr}, "step": {"1"},
+		"start": {start.UTC().Format(time.RFC3339)}, "end": {end.UTC().Format(time.RFC3339)},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/query_range?"+query.Encode(), http.NoBody)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("ask Prometheus: %w", err)
+		return nil, fmt.Errorf("ask Prometheus: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	var answer struct {
 		Error string `json:"error"`
 		Data  struct {
 			Result []struct {
-				Value [2]any `json:"value"`
+				Metric map[string]string    `json:"metric"`
+				Values [][2]json.RawMessage `json:"values"`
 			} `json:"result"`
 		} `json:"data"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return 0, fmt.Errorf("read the answer of Prometheus: %w", err)
+		return nil, fmt.Errorf("read the answer of Prometheus: %w", err)
 	}
 	if answer.Error != "" {
-		return 0, errors.New(answer.Error)
+		return nil, errors.New(answer.Error)
 	}
+	var all []Series
 	for _, found := range answer.Data.Result {
-		if found.Value[1] != "NaN" {
-			series++
+		series := Series{Labels: found.Metric}
+		for _, pair := range found.Values {
+			at, atErr := strconv.ParseFloat(string(pair[0]), 64)
+			value, valueErr := strconv.ParseFloat(strings.Trim(string(pair[1]), `"`), 64)
+			if atErr != nil || valueErr != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+				continue
+			}
+			series.Points = append(series.Points, Point{At: time.UnixMilli(int64(at * 1000)), Value: value})
+		}
+		if len(series.Points) > 0 {
+			all = append(all, series)
 		}
 	}
-	return series, nil
+	return all, nil
 }
 
 // stop ends the process and returns when it is gone.
