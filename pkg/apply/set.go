@@ -143,6 +143,15 @@ func (s *Set) put(d *Desired, owned watch.Owned, skipped bool) {
 	m.since, m.inspected, m.accepted = time.Now(), nil, nil
 }
 
+// assume records that a member may be as d says by now. To put back what it was
+// before would undo a write of our own: until the next apply, drift from d is
+// corrected.
+func (s *Set) assume(d *Desired) {
+	if s.Member(d.Ref) {
+		s.put(d, watch.Owned{}, false)
+	}
+}
+
 // begin has changes of the members kept until the reconciler has written.
 func (s *Set) begin() {
 	s.mu.Lock()

@@ -218,10 +218,21 @@ func (w *writer) write(ctx context.Context, s *step) error {
 	}
 	result, err := w.engine.send(ctx, w.client, w.set, s.Desired, s.live)
 	if err != nil {
+		if unanswered(err) {
+			w.set.assume(s.Desired)
+		}
 		return &ObjectError{Ref: s.Ref, Doing: "apply", Origin: s.Origin, Err: err}
 	}
 	w.set.put(s.Desired, w.engine.pool.Record(result).Owned, false)
 	return nil
+}
+
+// unanswered reports whether a request may have been carried out although it
+// failed: nobody said that it was refused.
+func unanswered(err error) bool {
+	var status apierrors.APIStatus // not an error type, so AsType does not do
+	return !errors.As(err, &status) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err)
 }
 
 // partial adds to an error what was written before it.
