@@ -74,6 +74,12 @@ test: deps-test kubernetes build ## Run all tests, those against a real API serv
 test-race: deps-test kubernetes build ## Run the tests of the workspace with the race detector. Needs a C compiler.
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 
+.PHONY: e2e
+e2e: deps-e2e kubernetes ## Run Weir as pods on a real node: the demo's story, and what only pods can show. As root.
+	go run ./hack/demo --node
+	go test -tags e2e -count 1 -timeout 25m ./hack/e2e/pods
+	GOWORK=off go -C hack/cluster test -tags e2e -count 1 -timeout 10m ./...
+
 .PHONY: deps
 deps: ## Install what the demo needs beside Go: git, from Debian.
 	@hack/deps.sh
@@ -81,6 +87,10 @@ deps: ## Install what the demo needs beside Go: git, from Debian.
 .PHONY: deps-test
 deps-test: ## The same for the tests, which run a Prometheus and a registry too.
 	@hack/deps.sh prometheus docker_registry
+
+.PHONY: deps-e2e
+deps-e2e: deps ## The same for the tests on a real node, which need what runs containers.
+	@hack/deps.sh node
 
 .PHONY: kubernetes
 kubernetes: ## Build Kubernetes from Go modules, once: some minutes the first time.

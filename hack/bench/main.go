@@ -12,8 +12,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/signal"
@@ -48,6 +50,7 @@ var parts = []part{
 	{"image", measureImages},
 	{"hr", measureReleases},
 	{"failover", measureFailover},
+	{"e2e", measureEndToEnd},
 }
 
 func main() {
@@ -68,7 +71,10 @@ func run(ctx context.Context, only, out string) error {
 	if only != "" && !slices.Contains(names(), only) {
 		return fmt.Errorf("no part is called %q; there are %s", only, strings.Join(names(), ", "))
 	}
-	all := results{}
+	all, err := earlier(only, out)
+	if err != nil {
+		return err
+	}
 	for _, p := range parts {
 		if only != "" && only != p.name {
 			continue
@@ -86,6 +92,25 @@ func run(ctx context.Context, only, out string) error {
 		return fmt.Errorf("encode the figures: %w", err)
 	}
 	return os.WriteFile(out, append(data, '\n'), 0o600)
+}
+
+// earlier returns the figures that a run of one part leaves as they are.
+func earlier(only, file string) (results, error) {
+	all := results{}
+	if only == "" {
+		return all, nil
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the figures of other parts: %w", err)
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, fmt.Errorf("read the figures of other parts in %s: %w; remove it if it is of no use", file, err)
+	}
+	return all, nil
 }
 
 func names() []string {

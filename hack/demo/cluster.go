@@ -25,23 +25,10 @@ const gpu corev1.ResourceName = "nvidia.com/gpu"
 // serving is the namespace of the team that serves the model.
 const serving = "team-serving"
 
-// allocatable is how many GPUs the nodes offer.
-func (s *story) allocatable(ctx context.Context) (int64, error) {
-	var list corev1.NodeList
-	if err := s.list(ctx, "nodes", "", &list); err != nil {
-		return 0, err
-	}
-	var sum int64
-	for i := range list.Items {
-		sum += list.Items[i].Status.Allocatable.Name(gpu, "").Value()
-	}
-	return sum, nil
-}
-
 // runningGPUs is how many GPUs the running pods of a namespace have.
 func (s *story) runningGPUs(ctx context.Context, namespace string) (int64, error) {
 	var list corev1.PodList
-	if err := s.list(ctx, "pods", namespace, &list); err != nil {
+	if err := readAll(ctx, s.platform, "pods", namespace, &list); err != nil {
 		return 0, err
 	}
 	var sum int64
@@ -57,9 +44,22 @@ func (s *story) runningGPUs(ctx context.Context, namespace string) (int64, error
 	return sum, nil
 }
 
-// list reads objects of the core group into a typed list.
-func (s *story) list(ctx context.Context, resource, namespace string, into any) error {
-	found, err := s.platform.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).
+// allocatable is how many GPUs the nodes offer.
+func allocatable(ctx context.Context, p *platform.Platform) (int64, error) {
+	var nodes corev1.NodeList
+	if err := readAll(ctx, p, "nodes", "", &nodes); err != nil {
+		return 0, err
+	}
+	var sum int64
+	for i := range nodes.Items {
+		sum += nodes.Items[i].Status.Allocatable.Name(gpu, "").Value()
+	}
+	return sum, nil
+}
+
+// readAll reads objects of the core group into a typed list.
+func readAll(ctx context.Context, p *platform.Platform, resource, namespace string, into any) error {
+	found, err := p.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).
 		Namespace(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return fmt.Errorf("list %s: %w", resource, err)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,14 +27,7 @@ func (s *story) killSource(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	source := s.platform.Source
-	if err := source.Kill(); err != nil {
-		return outcome{}, err
-	}
-	if err := source.LoseDisk(); err != nil {
-		return outcome{}, err
-	}
-	if err := source.Start(ctx); err != nil {
+	if err := s.ground.loseSource(ctx); err != nil {
 		return outcome{}, err
 	}
 	if err := platform.Await(ctx, s.offered(s.ship)); err != nil {
@@ -57,17 +49,8 @@ func (s *story) offered(commit string) func(context.Context) error {
 			return fmt.Errorf("the GitRepository has an artifact of revision %q, not of %q", revision, platform.Revision(commit))
 		}
 		url, _, _ := unstructured.NestedString(repository.Object, "status", "artifact", "url")
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = response.Body.Close() }()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("download the artifact of revision %q: %s", revision, response.Status)
+		if err := s.ground.download(ctx, url); err != nil {
+			return fmt.Errorf("download the artifact of revision %q: %w", revision, err)
 		}
 		return nil
 	}
@@ -87,11 +70,7 @@ func (s *story) killKustomize(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	kustomize := s.platform.Kustomize
-	if err := kustomize.Kill(); err != nil {
-		return outcome{}, err
-	}
-	if err := kustomize.Start(ctx); err != nil {
+	if err := s.ground.killKustomize(ctx); err != nil {
 		return outcome{}, err
 	}
 	if err := platform.Await(ctx, s.serves(s.ship, 1)); err != nil {

@@ -86,7 +86,7 @@ func revertedAfter(ctx context.Context, events watch.Interface, right, changed i
 // correction returns the event that tells of a correction of the model server.
 func (s *story) correction(ctx context.Context) (string, error) {
 	var list corev1.EventList
-	if err := s.list(ctx, "events", platform.PlatformNamespace, &list); err != nil {
+	if err := readAll(ctx, s.platform, "events", platform.PlatformNamespace, &list); err != nil {
 		return "", err
 	}
 	for i := range list.Items {

@@ -287,7 +287,7 @@ func (s *story) holds(ctx context.Context, gpus int64) error {
 // deniedReplicaSet returns what the experiment's ReplicaSet was told.
 func (s *story) deniedReplicaSet(ctx context.Context) (string, error) {
 	var list corev1.EventList
-	if err := s.list(ctx, "events", serving, &list); err != nil {
+	if err := readAll(ctx, s.platform, "events", serving, &list); err != nil {
 		return "", err
 	}
 	for i := range list.Items {

@@ -6,8 +6,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/weir-gitops/weir/hack/platform"
@@ -40,15 +40,16 @@ func (s *story) diagnose(ctx context.Context) {
 			s.out.block(text)
 		}
 	}
-	for _, c := range s.platform.Controllers() {
-		s.out.heading("The last lines of " + c.Name + "'s log")
-		s.out.block(c.LogTail(logLines))
+	logs := s.ground.logs(ctx, logLines)
+	for _, name := range slices.Sorted(maps.Keys(logs)) {
+		s.out.heading("The last lines of " + name + "'s log")
+		s.out.block(logs[name])
 	}
 }
 
 // invite says how to look around in what was left running.
 func (s *story) invite() {
-	repository, kubectl := s.platform.Repository, filepath.Join(s.platform.Cluster.Assets(), "kubectl")
+	repository, kubectl := s.platform.Repository, kubectlPath(s.platform)
 	s.out.heading("Everything is left running until Ctrl-C. To look around, in another terminal:")
 	s.out.block(fmt.Sprintf(`export KUBECONFIG=%s
 alias kubectl=%s
@@ -60,11 +61,7 @@ kubectl scale deployment model-server -n team-serving --replicas=5; kubectl get 
 	s.out.block(fmt.Sprintf(`git clone %s && cd llm-platform
 sed -i 's/replicas: 1/replicas: 2/' %s
 git commit -am 'Serve with two replicas' && git push
-kubectl get kustomizations -n llm-platform --watch`, repository.URL, serverGPUs))
+kubectl get kustomizations -n llm-platform --watch`, repository.Remote, serverGPUs))
 	s.out.note("What the controllers say:")
-	logs := make([]string, 0, len(platform.Programs()))
-	for _, c := range s.platform.Controllers() {
-		logs = append(logs, c.Log)
-	}
-	s.out.block("tail -f " + strings.Join(logs, " "))
+	s.out.block(s.ground.follow())
 }

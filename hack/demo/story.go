@@ -27,6 +27,7 @@ var errUnseen = errors.New("a step was not seen")
 // A story is the demonstration with what its steps leave to those after them.
 type story struct {
 	platform  *platform.Platform
+	ground    ground
 	out       *console
 	chronicle *chronicle
 
@@ -56,10 +57,10 @@ func seen(line string, details ...string) outcome {
 // steps is the whole story, in order.
 func (s *story) steps() []step {
 	return []step{
-		{title: "Build the controllers", run: s.build, patience: buildPatience},
-		{title: "Start Kubernetes with simulated GPU nodes", run: s.startCluster},
-		{title: "Install Weir: kubectl apply -k bootstrap", run: s.install},
-		{title: "Start the controllers under their own service accounts", run: s.startControllers},
+		{title: "Build the controllers", run: s.ground.build, patience: buildPatience},
+		{title: "Start Kubernetes with simulated GPU nodes", run: s.ground.startCluster},
+		{title: "Install Weir: kubectl apply -k bootstrap", run: s.ground.install},
+		{title: "Start the controllers under their own service accounts", run: s.ground.startControllers},
 		{title: "Push the first commit, and connect the cluster to the repository", run: s.pushFirst},
 		{title: "Install the charts of that commit", run: s.installCharts, patience: chartPatience},
 		{title: "Push a commit that changes a GPU count", run: s.raiseGPUs},

@@ -48,7 +48,7 @@ type Model struct {
 
 // serveModels starts the registry with the adapter that the example begins
 // with, and has the example name it: registry, digest, and how often to look.
-func (p *Platform) serveModels() error {
+func (p *Platform) serveModels(ctx context.Context) error {
 	m := &Models{Signers: p.path("allowed-signers")}
 	var err error
 	if m.cosign, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -66,20 +66,24 @@ func (p *Platform) serveModels() error {
 	if err := os.WriteFile(m.Signers, append([]byte("models@acme-ml.example "), ssh.MarshalAuthorizedKey(key)...), 0o600); err != nil {
 		return fmt.Errorf("write whose commits count: %w", err)
 	}
-	if m.registry, err = testkit.NewRegistry(); err != nil {
+	if m.registry, err = testkit.NewRegistry(testkit.RegistryAddress(p.listen())); err != nil {
 		return err
 	}
 	p.Models = m
+	host, err := p.known(ctx, "models", "5000", m.registry.Host)
+	if err != nil {
+		return err
+	}
 	digest, err := m.Publish(Model{Tag: "1.0.0", Accuracy: "0.931", Latency: "42"})
 	if err != nil {
 		return err
 	}
-	return p.nameModels(digest)
+	return p.nameModels(host, digest)
 }
 
-func (p *Platform) nameModels(digest string) error {
+func (p *Platform) nameModels(registry, digest string) error {
 	const example = "ghcr.io/" + published
-	local := p.Models.registry.Host + "/" + published
+	local := registry + "/" + published
 	content, err := os.ReadFile(filepath.Join(p.Repository.Dir, adapter))
 	if err != nil {
 		return fmt.Errorf("adapt the example: %w", err)

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
+	"github.com/weir-gitops/weir/hack/images/image"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -33,12 +34,17 @@ type Platform struct {
 	Cluster *testkit.Cluster
 	// Source, Kustomize, Helm, Quota and Image are there, and run, after StartControllers.
 	Source, Kustomize, Helm, Quota, Image *Controller
+	// Git is there after ServeGit or Serve.
+	Git *testkit.GitServer
 	// Repository and Models are there after Serve.
 	Repository *Repository
 	Models     *Models
 	// Flags are given to every controller that is started from then on, after
 	// those that it gets anyway.
 	Flags []string
+
+	// images are those of the controllers, after BuildImages.
+	images []*image.Image
 
 	// replicas are those beside the controllers above, and balancer is what
 	// stands before those of gpu-quota-controller.
@@ -47,8 +53,10 @@ type Platform struct {
 	// prometheus is there after StartPrometheus.
 	prometheus *Prometheus
 
+	onNode bool   // the cluster has a real node, and Weir runs there as pods
 	root   string // of the checkout of Weir
 	dir    string // for everything that the platform writes
+	gitURL string // of the Git server, as the controllers know it
 	client dynamic.Interface
 	mapper meta.RESTMapper
 }
@@ -125,7 +133,7 @@ func (p *Platform) Build(ctx context.Context) error {
 // each with 8 GPUs, and whatever else the options ask for.
 func (p *Platform) StartCluster(ctx context.Context, nodes int, opts ...testkit.ClusterOption) error {
 	var err error
-	if p.Cluster, err = testkit.StartCluster(ctx, append(opts, testkit.WithGPUNodes(nodes))...); err != nil {
+	if p.Cluster, err = testkit.StartCluster(ctx, append([]testkit.ClusterOption{testkit.WithGPUNodes(nodes)}, opts...)...); err != nil {
 		return err
 	}
 	if p.client, err = dynamic.NewForConfig(p.Cluster.Config()); err != nil {
@@ -168,6 +176,9 @@ func (p *Platform) Bootstrap() string {
 	return filepath.Join(p.root, "bootstrap")
 }
 
+// Root is the directory of the checkout.
+func (p *Platform) Root() string { return p.root }
+
 // binaries is where the controllers are built.
 func (p *Platform) binaries() string { return filepath.Join(p.root, "bin") }
 
@@ -196,8 +207,8 @@ func (p *Platform) Stop(ctx context.Context) error {
 	if p.balancer != nil {
 		errs = append(errs, p.balancer.Close())
 	}
-	if p.Repository != nil {
-		p.Repository.server.Close()
+	if p.Git != nil {
+		p.Git.Close()
 	}
 	if p.Models != nil {
 		p.Models.registry.Close()

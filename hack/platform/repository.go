@@ -6,6 +6,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/mail"
 	"os"
 	"os/exec"
@@ -24,13 +25,12 @@ const source = "infra/base/weir/source.yaml"
 // A Repository is the example in a Git repository that is served over HTTP,
 // with a working copy to commit in.
 type Repository struct {
-	// URL of the repository.
-	URL string
+	// URL of the repository as the controllers know it, and Remote as this
+	// machine does.
+	URL, Remote string
 	// Dir is the working copy, and Bare what it is pushed to.
 	Dir  string
 	Bare *testkit.GitRepo
-
-	server *testkit.GitServer
 }
 
 // A Change is a commit to be made.
@@ -51,28 +51,14 @@ type Edit struct {
 // often they are looked at, so that nobody has to wait a minute for what takes a
 // second.
 func (p *Platform) Serve(ctx context.Context) error {
-	bare, err := testkit.NewGitRepo(ctx, p.path("git", "llm-platform.git"))
+	if err := p.ServeGit(ctx); err != nil {
+		return err
+	}
+	r, err := p.AddRepository(ctx, "llm-platform", os.DirFS(filepath.Join(p.root, "examples", "llm-platform")))
 	if err != nil {
 		return err
 	}
-	server, err := testkit.NewGitServer(p.path("git")) //nolint:contextcheck // The server goes on when ctx ends, until Stop.
-	if err != nil {
-		return err
-	}
-	p.Repository = &Repository{URL: server.URL + "/llm-platform.git", Dir: p.path("llm-platform"), Bare: bare, server: server}
-	r := p.Repository
-	if err := os.CopyFS(r.Dir, os.DirFS(filepath.Join(p.root, "examples", "llm-platform"))); err != nil {
-		return fmt.Errorf("copy the example: %w", err)
-	}
-	for _, args := range [][]string{
-		{"init", "--quiet", "--initial-branch=main", "."},
-		{"remote", "add", "origin", r.URL},
-		{"config", "push.default", "current"},
-	} {
-		if _, err := r.Git(ctx, args...); err != nil {
-			return err
-		}
-	}
+	p.Repository = r
 	for _, edit := range []Edit{
 		{source, "url: https://github.com/acme-ml/llm-platform", "url: " + r.URL},
 		{source, "interval: 1m", "interval: 1s"},
@@ -81,7 +67,44 @@ func (p *Platform) Serve(ctx context.Context) error {
 			return fmt.Errorf("adapt the example: %w", err)
 		}
 	}
-	return p.serveModels()
+	return p.serveModels(ctx)
+}
+
+// ServeGit starts a Git server without repositories.
+func (p *Platform) ServeGit(ctx context.Context) error {
+	if err := os.MkdirAll(p.path("git"), 0o750); err != nil {
+		return fmt.Errorf("make a directory for repositories: %w", err)
+	}
+	server, err := testkit.NewGitServer(p.path("git"), testkit.GitAddress(p.listen())) //nolint:contextcheck // The server goes on when ctx ends, until Stop.
+	if err != nil {
+		return err
+	}
+	p.Git = server
+	p.gitURL, err = p.knownURL(ctx, "git", "80", server.URL)
+	return err
+}
+
+// AddRepository adds an empty repository to the Git server, and a working copy
+// with the given files, still to be committed.
+func (p *Platform) AddRepository(ctx context.Context, name string, files fs.FS) (*Repository, error) {
+	bare, err := testkit.NewGitRepo(ctx, p.path("git", name+".git"))
+	if err != nil {
+		return nil, err
+	}
+	r := &Repository{URL: p.gitURL + "/" + name + ".git", Remote: p.Git.URL + "/" + name + ".git", Dir: p.path(name), Bare: bare}
+	if err := os.CopyFS(r.Dir, files); err != nil {
+		return nil, fmt.Errorf("fill the repository %s: %w", name, err)
+	}
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch=main", "."},
+		{"remote", "add", "origin", r.Remote},
+		{"config", "push.default", "current"},
+	} {
+		if _, err := r.Git(ctx, args...); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // Pull brings the working copy to what others have pushed and returns the hash

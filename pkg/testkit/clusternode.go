@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 )
 
 // A Node is the real node of a cluster that was started WithNode.
@@ -29,8 +30,9 @@ type Node struct {
 // WithNode adds a real node, node-0, that runs pods and claims to have that
 // many GPUs. The whole cluster is in network, mount and process namespaces of
 // its own. It takes root and the programs that "hack/deps.sh node" gets, and
-// the first time some minutes to build. Simulated nodes beside it take only
-// pods that tolerate kwok.x-k8s.io/node=fake:NoSchedule.
+// the first time some minutes to build. Of simulated nodes beside it none is
+// labelled as kubernetes.io/os=linux: pods that select that run on the real one,
+// and others on a simulated one if they fit there.
 func WithNode(gpus int) ClusterOption {
 	return func(o *clusterOptions) { o.node, o.nodeGPUs = true, gpus }
 }
@@ -61,6 +63,33 @@ func (c *Cluster) KillComponent(ctx context.Context, name string) error {
 // when it answers.
 func (c *Cluster) StartComponent(ctx context.Context, name string) error {
 	return c.do(ctx, "component", "start", name)
+}
+
+// Runs reports whether a process of this machine is one of a cluster that was
+// started WithNode, or runs in a container there.
+func (c *Cluster) Runs(pid int) bool {
+	for c.state.Init != 0 && pid > 1 {
+		if pid == c.state.Init {
+			return true
+		}
+		pid = parent(pid)
+	}
+	return false
+}
+
+// parent returns the process that a process belongs to, and 0 if it is gone.
+func parent(pid int) int {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "\nPPid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	id, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		return 0
+	}
+	return id
 }
 
 // Enter prepares to run a command of this machine in the namespaces of a

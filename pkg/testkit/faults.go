@@ -44,10 +44,15 @@ type FaultProxy struct {
 	watches map[context.Context]context.CancelFunc
 }
 
-// NewFaultProxy returns a proxy for the API server that config is about. It
-// passes credentials on, so give its clients tokens, not certificates. Close
-// it when its clients are gone.
+// NewFaultProxy returns a proxy for the API server that config is about, on a
+// free loopback port. It passes credentials on, so give its clients tokens, not
+// certificates. Close it when its clients are gone.
 func NewFaultProxy(config *rest.Config) (*FaultProxy, error) {
+	return NewFaultProxyAt("127.0.0.1:0", config)
+}
+
+// NewFaultProxyAt is NewFaultProxy on the given "host:port".
+func NewFaultProxyAt(address string, config *rest.Config) (*FaultProxy, error) {
 	target, err := url.Parse(config.Host)
 	if err != nil {
 		return nil, fmt.Errorf("make a proxy for %q: %w", config.Host, err)
@@ -65,7 +70,13 @@ func NewFaultProxy(config *rest.Config) (*FaultProxy, error) {
 		// A request whose client has gone, or whose watch was cut, is no news.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
+	listener, err := listenTCP(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for a proxy: %w", err)
+	}
 	p.server = httptest.NewUnstartedServer(p)
+	_ = p.server.Listener.Close() // the one that it made for itself
+	p.server.Listener = listener
 	p.server.EnableHTTP2 = true
 	p.server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	p.server.StartTLS()
@@ -77,7 +88,9 @@ func (p *FaultProxy) Config(config *rest.Config) *rest.Config {
 	through := rest.CopyConfig(config)
 	through.Host = p.server.URL
 	through.TLSClientConfig = rest.TLSClientConfig{
-		CAData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw}),
+		// A name in the certificate, whatever the address is.
+		ServerName: p.server.Certificate().DNSNames[0],
+		CAData:     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw}),
 	}
 	return through
 }

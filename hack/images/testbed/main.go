@@ -34,7 +34,9 @@ func serve(ctx context.Context, address, version string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, version) })
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	for _, probe := range []string{"GET /healthz", "GET /readyz"} {
+		mux.HandleFunc(probe, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err

@@ -26,39 +26,37 @@ const (
 // creators is how many nodes are created at a time.
 const creators = 8
 
-// gpuNode is a machine with eight GPUs that exists only in the API. If it is beside a real node, it takes only pods that
-// tolerate what it is.
-func gpuNode(index int, tainted bool) object {
+// gpuNode is a machine with eight GPUs that exists only in the API. Beside a real node it has no operating system: pods
+// that ask for one, because they have to run, go to the real node, and all others had better come here.
+func gpuNode(index int, beside bool) object {
 	name := fmt.Sprintf("gpu-%d", index)
 	resources := object{"cpu": "64", "memory": "512Gi", "pods": "110", "ephemeral-storage": "1Ti", gpuResource: gpusPerNode}
-	spec := object{}
-	if tainted {
-		spec["taints"] = []object{{"key": fakeAnnotation, "value": "fake", "effect": "NoSchedule"}}
+	labels := object{
+		"kubernetes.io/hostname":           name,
+		"kubernetes.io/arch":               "amd64",
+		"type":                             "kwok",
+		"nvidia.com/gpu.present":           "true",
+		"nvidia.com/gpu.product":           gpuProduct,
+		"nvidia.com/gpu.count":             gpusPerNode,
+		"node.kubernetes.io/instance-type": "gpu.8x",
+	}
+	if !beside {
+		labels["kubernetes.io/os"] = "linux"
 	}
 	return object{
 		"apiVersion": "v1",
 		"kind":       "Node",
-		"spec":       spec,
 		"metadata": object{
 			"name":        name,
 			"annotations": object{fakeAnnotation: "fake"},
-			"labels": object{
-				"kubernetes.io/hostname":           name,
-				"kubernetes.io/os":                 "linux",
-				"kubernetes.io/arch":               "amd64",
-				"type":                             "kwok",
-				"nvidia.com/gpu.present":           "true",
-				"nvidia.com/gpu.product":           gpuProduct,
-				"nvidia.com/gpu.count":             gpusPerNode,
-				"node.kubernetes.io/instance-type": "gpu.8x",
-			},
+			"labels":      labels,
 		},
 		"status": object{"capacity": resources, "allocatable": resources},
 	}
 }
 
 // createNodes creates n simulated nodes and returns when all of them are ready.
-func createNodes(ctx context.Context, api *client, n int, tainted bool) error {
+func createNodes(ctx context.Context, api *client, n int, beside bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	indexes := make(chan int)
@@ -66,7 +64,7 @@ func createNodes(ctx context.Context, api *client, n int, tainted bool) error {
 	for range min(n, creators) {
 		workers.Go(func() {
 			for i := range indexes {
-				if err := api.do(ctx, http.MethodPost, "/api/v1/nodes", gpuNode(i, tainted), nil); err != nil {
+				if err := api.do(ctx, http.MethodPost, "/api/v1/nodes", gpuNode(i, beside), nil); err != nil {
 					cancel(fmt.Errorf("create node gpu-%d: %w", i, err))
 				}
 			}

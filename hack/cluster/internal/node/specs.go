@@ -26,6 +26,8 @@ func (n *Node) Kubelet() process.Spec {
 		"--kubeconfig=" + n.files.Kubelet,
 		"--hostname-override=" + Name,
 		"--node-ip=" + n.Link.Node(),
+		// What does not have to run had better be on a simulated node: its images exist nowhere.
+		"--register-with-taints=kwok.x-k8s.io/node=real:PreferNoSchedule",
 	}
 	if n.GPUs > 0 {
 		flags = append(flags, fmt.Sprintf("--node-labels=nvidia.com/gpu.present=true,nvidia.com/gpu.count=%d", n.GPUs))

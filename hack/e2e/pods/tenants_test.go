@@ -1,0 +1,98 @@
+// Copyright 2026 The Weir Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package pods
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/weir-gitops/weir/hack/platform"
+	"github.com/weir-gitops/weir/pkg/testkit"
+)
+
+// TestTenants installs the overlay for clusters with tenants, on a cluster of its
+// own, has one tenant reach for what is another's in every way that a manifest
+// has, and at last uninstalls Weir in the crude way.
+func TestTenants(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p, err := platform.StartPods(ctx, "locked-down", testkit.WithNode(0))
+	if err == nil {
+		err = p.ServeGit(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	r := newRig(t, p, "tenants", nil)
+	r.publish("tenants/server", "1.0.0")
+	r.apply("objects.yaml")
+
+	ready := func(kind string, name string) []string {
+		return []string{"get", kind + "/" + name, "--namespace=tenants", `--output=jsonpath={.status.conditions[?(@.type=="Ready")]}`}
+	}
+	r.awaitReady("kustomization/own", "")
+	r.awaitAnswer("server", "1.0.0")
+	for _, attempt := range []struct{ kind, name, says string }{
+		// Manifests for the neighbour's namespace, and for the whole cluster.
+		{"kustomization", "neighbour", "forbidden"},
+		{"kustomization", "cluster", "forbidden"},
+		// Another's source, and values from another's Secret by name of the namespace.
+		{"kustomization", "source", "cross-namespace"},
+		// An account that nobody gave rights to.
+		{"kustomization", "nobody", "forbidden"},
+		{"helmrelease", "chart", "forbidden"},
+		// A dependency that the account may not read.
+		{"kustomization", "secret", "forbidden"},
+	} {
+		said := strings.ToLower(r.awaitText(`"False"`, ready(attempt.kind, attempt.name)...))
+		if !strings.Contains(said, attempt.says) {
+			said = strings.ToLower(r.awaitText(attempt.says, ready(attempt.kind, attempt.name)...))
+		}
+		t.Logf("%s %s: %s", attempt.kind, attempt.name, said)
+	}
+	if left := r.kubectl("get", "configmaps,deployments", "--namespace=neighbour", "--output=name", "--selector=tenant=tenants"); left != "" {
+		t.Errorf("the neighbour has %s", left)
+	}
+	for _, right := range [][]string{
+		{"get", "secrets", "--namespace=" + platform.Namespace},
+		{"get", "secrets", "--namespace=neighbour"},
+		{"impersonate", "serviceaccounts", "--namespace=neighbour"},
+		{"create", "clusterrolebindings"},
+	} {
+		args := append([]string{"auth", "can-i", "--as=system:serviceaccount:tenants:team"}, right...)
+		if said, err := p.Kubectl(ctx, args...); err == nil || strings.Contains(said, "yes") {
+			t.Errorf("the tenant can %s", strings.Join(right, " "))
+		}
+	}
+	t.Run("uninstall", func(t *testing.T) { uninstalls(ctx, t, r) })
+}
+
+// uninstalls deletes everything that the overlay installed, and sees the tenant's
+// workload serve on and nothing of Weir left.
+func uninstalls(ctx context.Context, t *testing.T, r *rig) {
+	before := r.kubectl("get", "deployment/server", "--namespace=tenants", "--output=jsonpath={.metadata.uid}")
+	if _, err := r.site.Kubectl(ctx, "delete", "--ignore-not-found", "--timeout=120s", "-k", r.site.Bootstrap()+"/locked-down"); err != nil {
+		t.Fatal(err)
+	}
+	if after := r.kubectl("get", "deployment/server", "--namespace=tenants", "--output=jsonpath={.metadata.uid}"); after != before {
+		t.Errorf("the Deployment was %s and is %s", before, after)
+	}
+	r.awaitAnswer("server", "1.0.0")
+	left := r.kubectl("get", "--output=name", "--ignore-not-found",
+		"crd,clusterroles,clusterrolebindings,validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,namespaces")
+	for line := range strings.Lines(left) {
+		if strings.Contains(line, "weir") || strings.Contains(line, "fluxcd.io") {
+			t.Errorf("%s is left", strings.TrimSpace(line))
+		}
+	}
+}
