@@ -118,7 +118,7 @@ func facts(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	for _, i := range interfaces {
-		if !regexp.MustCompile(`^weir\d+p?$`).MatchString(i.Name) {
+		if !regexp.MustCompile(`^weir\d+$`).MatchString(i.Name) {
 			all["interfaces"] = append(all["interfaces"], i.Name)
 		}
 	}

@@ -119,6 +119,33 @@ func TestNodesEnd(t *testing.T) {
 	_ = owner.Wait()
 }
 
+// TestNodeInterrupted ends starts in the middle.
+func TestNodeInterrupted(t *testing.T) {
+	clean := facts(t)
+	tests := map[string]struct {
+		after  string
+		signal syscall.Signal
+	}{
+		"Ctrl-C at the first step":  {"namespaces", syscall.SIGINT},
+		"kill of the launcher":      {"etcd", syscall.SIGKILL},
+		"Ctrl-C before the kubelet": {"controllers", syscall.SIGINT},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			cmd, _ := f.startUntil(tt.after, "--node")
+			seen := observe(t, f.state(), clean)
+			if err := cmd.Process.Signal(tt.signal); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err == nil {
+				t.Error("an interrupted up ended with success")
+			}
+			f.leftNothing(seen)
+		})
+	}
+}
+
 // applyPeers creates two pods that serve, with a certificate, and one that needs GPUs.
 func (f *fixture) applyPeers() {
 	f.t.Helper()

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -21,12 +22,20 @@ const cgroupPatience = 30 * time.Second
 
 // prepareNode makes the namespaces that the whole cluster runs in, and everything that the components read.
 func (s *supervisor) prepareNode(ctx context.Context) error {
-	made, err := node.New(ctx, *s.opts.Node, s.opts.Name, s.opts.Dir)
-	if err != nil {
+	s.node = node.New(*s.opts.Node, s.opts.Name, s.opts.Dir)
+	if err := os.MkdirAll(s.layout.path("logs"), 0o700); err != nil {
 		return err
 	}
-	s.node = made
-	s.specs = specs{layout: s.layout, ports: nodePorts(made.Link.Node()), path: s.opts.Assets.Path, fsync: s.opts.Fsync, node: true}
+	// The state says what to remove, so it is written before there is anything.
+	s.state = State{Name: s.opts.Name, Dir: s.opts.Dir, Phase: Starting, PID: os.Getpid(), Cgroup: s.node.Cgroup}
+	if err := s.state.write(); err != nil {
+		return err
+	}
+	var err error
+	if s.root, err = s.node.Start(ctx, s.group, s.layout.log("node")); err != nil {
+		return fmt.Errorf("start the node: %w", err)
+	}
+	s.specs = specs{layout: s.layout, ports: nodePorts(s.node.Link.Node()), path: s.opts.Assets.Path, fsync: s.opts.Fsync, node: true}
 	files := node.Files{
 		ClientCA: s.layout.cert(clusterCA),
 		Cert:     s.layout.cert(kubeletServer), Key: s.layout.key(kubeletServer),
@@ -34,28 +43,13 @@ func (s *supervisor) prepareNode(ctx context.Context) error {
 		Proxy:   s.layout.componentConf(node.ProxyName),
 		DNS:     s.layout.componentConf(node.DNSName),
 	}
-	// The state says what to remove, so it is written before there is more than the link.
-	if err := errors.Join(s.writeFiles(nodeUsers()), made.WriteFiles(files)); err != nil {
-		return errors.Join(fmt.Errorf("write the cluster's files: %w", err), made.Disconnect(ctx))
+	if err := errors.Join(s.writeFiles(nodeUsers()), s.node.WriteFiles(files)); err != nil {
+		return fmt.Errorf("write the cluster's files: %w", err)
 	}
-	s.root, err = made.Start(ctx, s.group, s.layout.log("node"))
-	if err != nil {
-		return errors.Join(fmt.Errorf("start the node: %w", err), made.Disconnect(context.WithoutCancel(ctx)))
+	if err := s.node.Connect(ctx, s.group, s.root); err != nil {
+		return fmt.Errorf("connect the node: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state.Init = s.root.PID
-	return s.state.write()
-}
-
-// end ends all processes, and removes what a node has outside of the cluster's directory. ctx does not end.
-func (s *supervisor) end(ctx context.Context) error {
-	var failed error
-	if s.root != nil && !s.root.Gone() {
-		failed = s.node.Disconnect(ctx)
-	}
-	s.group.Close()
-	return errors.Join(failed, removeNode(ctx, s.opts.Dir))
+	return nil
 }
 
 // describeNode adds to the state what is known about the node, if there is one.
@@ -65,6 +59,17 @@ func (s *supervisor) describeNode() {
 	}
 	s.state.NodeAddress, s.state.HostAddress = s.node.Link.Node(), s.node.Link.Host()
 	s.state.Registry, s.state.Link, s.state.Cgroup = s.node.Registry(), s.node.Link.Name(), s.node.Cgroup
+	s.state.Init = s.root.PID
+}
+
+// end ends all processes, and removes what a node has outside of the cluster's directory. ctx does not end.
+func (s *supervisor) end(ctx context.Context) error {
+	var failed error
+	if s.state.Link != "" && !s.root.Gone() {
+		failed = s.node.Disconnect(ctx)
+	}
+	s.group.Close()
+	return errors.Join(failed, removeNode(ctx, s.opts.Dir))
 }
 
 // removeNode removes what the node of the cluster in dir has outside of the directory. Its processes are dead or dying.

@@ -16,15 +16,6 @@ type object = map[string]any
 // WriteFiles writes the configuration of everything that runs on the node.
 func (n *Node) WriteFiles(files Files) error {
 	n.files = files
-	dirs := []string{n.path("tmp")}
-	for _, name := range replaced() {
-		dirs = append(dirs, n.path(name))
-	}
-	for _, dir := range dirs {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-	}
 	texts := map[string]string{
 		"ip.batch":                  n.Link.batch(),
 		"rules.nft":                 rules(),

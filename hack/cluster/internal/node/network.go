@@ -42,8 +42,6 @@ func (l Link) Host() string { return l.address(1) }
 // Node is the node's address, to itself, its pods and the machine.
 func (l Link) Node() string { return l.address(2) }
 
-func (l Link) peer() string { return l.Name() + "p" }
-
 func (l Link) address(n int) string {
 	offset := l.index*4 + n
 	return netip.AddrFrom4([4]byte{10, 213, byte(offset >> 8), byte(offset)}).String() //#nosec G115 -- the low byte is meant
@@ -61,8 +59,9 @@ func (l Link) taken(addresses []net.Addr) bool {
 	return false
 }
 
-// NewLink makes the first link whose name and network nobody has. Remove it, or end its node.
-func NewLink(ctx context.Context) (Link, error) {
+// newLink makes the first link whose name and network nobody has. Its other end is in the namespace of the process with
+// that number from the beginning, and both go with it.
+func newLink(ctx context.Context, pid int) (Link, error) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		return Link{}, fmt.Errorf("look at the addresses of this machine: %w", err)
@@ -72,7 +71,7 @@ func NewLink(ctx context.Context) (Link, error) {
 		if link.taken(addresses) {
 			continue
 		}
-		err := ip(ctx, "link", "add", link.Name(), "type", "veth", "peer", "name", link.peer())
+		err := ip(ctx, "link", "add", link.Name(), "type", "veth", "peer", "name", device, "netns", strconv.Itoa(pid))
 		// Another cluster that starts at the same time may be faster, and the kernel decides.
 		if errors.Is(err, errExists) {
 			continue
@@ -82,12 +81,11 @@ func NewLink(ctx context.Context) (Link, error) {
 	return Link{}, errors.New("all networks for nodes, 10.213.0.0/16, are taken")
 }
 
-// Connect gives the machine's end its address, and the other end to the namespace of the process with that number.
-func (l Link) Connect(ctx context.Context, pid int) error {
+// connect gives the machine's end its address.
+func (l Link) connect(ctx context.Context) error {
 	return errors.Join(
 		ip(ctx, "address", "add", l.Host()+"/30", "dev", l.Name()),
 		ip(ctx, "link", "set", l.Name(), "up"),
-		ip(ctx, "link", "set", l.peer(), "netns", strconv.Itoa(pid), "name", device),
 	)
 }
 

@@ -71,13 +71,9 @@ type Files struct {
 	Kubelet, Proxy, DNS string // kubeconfigs
 }
 
-// New makes a link for a node of the cluster in dir with that name. Remove the link, or end the node.
-func New(ctx context.Context, opts Options, cluster, dir string) (*Node, error) {
-	link, err := NewLink(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("join the node to this machine: %w", err)
-	}
-	return &Node{Options: opts, Link: link, Cgroup: fmt.Sprintf("weir-%s-%d", cluster, os.Getpid()), dir: dir}, nil
+// New returns a node of the cluster in dir with that name, of which nothing exists yet.
+func New(opts Options, cluster, dir string) *Node {
+	return &Node{Options: opts, Cgroup: fmt.Sprintf("weir-%s-%d", cluster, os.Getpid()), dir: dir}
 }
 
 // Registry is the address of the node's registry.
@@ -85,11 +81,20 @@ func (n *Node) Registry() string {
 	return net.JoinHostPort(n.Link.Node(), strconv.Itoa(registryPort))
 }
 
-// Start starts the first process of the node's namespaces in group, has the group enter them, and returns when the
-// network is up. Then components of the cluster can be started there.
+// Start makes the node's cgroup, starts the first process of its namespaces in group, and joins it to this machine. From
+// then on the node's addresses are known, and everything but the cgroup ends with that process.
 func (n *Node) Start(ctx context.Context, group *process.Group, log string) (*process.Process, error) {
 	if err := CreateCgroup(n.Cgroup); err != nil {
 		return nil, err
+	}
+	dirs := []string{n.path("tmp")}
+	for _, name := range replaced() {
+		dirs = append(dirs, n.path(name))
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	root, err := group.Start(process.Spec{
 		Name: initName, Path: "/proc/self/exe", Args: []string{InitCommand, n.dir}, Env: n.environment(), Dir: "/", Log: log, Root: true,
@@ -98,20 +103,29 @@ func (n *Node) Start(ctx context.Context, group *process.Group, log string) (*pr
 		return nil, err
 	}
 	if err := n.await(ctx, root); err != nil {
-		return nil, err
+		return root, err
 	}
-	if err := n.Link.Connect(ctx, root.PID); err != nil {
-		return nil, err
-	}
-	if err := group.Enter(root); err != nil {
-		return nil, err
-	}
-	for _, args := range [][]string{{"ip", "-batch", n.path("ip.batch")}, {"nft", "-f", n.path("rules.nft")}} {
-		if err := n.finish(ctx, group, log, args...); err != nil {
-			return nil, err
-		}
+	if n.Link, err = newLink(ctx, root.PID); err != nil {
+		return root, fmt.Errorf("join the node to this machine: %w", err)
 	}
 	return root, nil
+}
+
+// Connect has the group enter the namespaces of root, and returns when the network is up. Then components of the cluster
+// can be started there.
+func (n *Node) Connect(ctx context.Context, group *process.Group, root *process.Process) error {
+	if err := n.Link.connect(ctx); err != nil {
+		return err
+	}
+	if err := group.Enter(root); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"ip", "-batch", n.path("ip.batch")}, {"nft", "-f", n.path("rules.nft")}} {
+		if err := n.finish(ctx, group, root.Log, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish runs a program of the machine in the node.

@@ -32,8 +32,8 @@ func TestLink(t *testing.T) {
 			t.Errorf("%s: addresses are %s and %s, want %s and %s", name, link.Host(), link.Node(), tt.host, tt.node)
 		}
 		// The kernel takes 15 bytes.
-		if len(link.peer()) > 15 {
-			t.Errorf("%s: the name %q is too long for an interface", name, link.peer())
+		if got := link.Name(); len(got) > 15 {
+			t.Errorf("%s: the name %q is too long for an interface", name, got)
 		}
 	}
 }
