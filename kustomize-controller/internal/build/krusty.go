@@ -6,7 +6,6 @@ package build
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"path"
 	"regexp"
@@ -53,7 +52,7 @@ func kustomize(ctx context.Context, files filesys.FileSystem, dir string) (built
 			built, err = nil, fmt.Errorf("kustomize panicked: %v", r)
 		}
 	}()
-	defer surviveFatal()()
+	defer surviveFatal(logr.FromContextOrDiscard(ctx))()
 	// A schema that a kustomization brings adds to the built-in one, which therefore has to be there before it.
 	_ = openapi.Schema()
 	return krusty.MakeKustomizer(&krusty.Options{
@@ -63,16 +62,17 @@ func kustomize(ctx context.Context, files filesys.FileSystem, dir string) (built
 }
 
 // surviveFatal keeps the process alive where kustomize ends it: in some builds it calls log.Fatal, and five files in the
-// repository of one tenant would stop the controller for all. The function that it returns ends that.
-func surviveFatal() (end func()) {
+// repository of one tenant would stop the controller for all. What else it has to say, such as what is deprecated, goes to
+// the given log. The function that it returns ends that.
+func surviveFatal(to logr.Logger) (end func()) {
 	before := log.Writer()
-	log.SetOutput(fatalGuard{next: before})
+	log.SetOutput(fatalGuard{to: to})
 	return func() { log.SetOutput(before) }
 }
 
 // fatalGuard is where the standard logger writes to in the meantime, for all goroutines.
 type fatalGuard struct {
-	next io.Writer
+	to logr.Logger
 }
 
 // Write implements io.Writer. It panics if the process is to end after it.
@@ -85,7 +85,8 @@ func (g fatalGuard) Write(line []byte) (int, error) {
 			panic("fatal: " + strings.TrimSpace(string(line))) //nolint:forbidigo // The one way not to return to log.Fatal.
 		}
 		if !more {
-			return g.next.Write(line)
+			g.to.V(1).Info("kustomize says something", "text", strings.TrimSpace(string(line)))
+			return len(line), nil
 		}
 	}
 }
