@@ -172,19 +172,18 @@ func (f *fixture) applyPeers() {
 }
 
 func checkPods(t *testing.T, f *fixture) {
-	f.must("kubectl", "--", "wait", "-n=peers", "--for=condition=Ready", "--timeout=120s", "pod/train")
+	f.must("kubectl", "--", "wait", "-n=peers", "--for=condition=Ready", "--timeout=120s", "pod/train", "pod/pretend")
 	tests := map[string]struct {
 		args []string
 		want string
 	}{
 		"log":  {[]string{"logs", "-n=peers", "deployment/peer"}, "peer serves\n"},
 		"exec": {[]string{"exec", "-n=peers", "deployment/peer", "--", "/peer", "--hello"}, "hello\n"},
-		"node": {[]string{"get", "pods", "-n=peers", "-o=jsonpath={.items[*].spec.nodeName}"}, "node-0 node-0 node-0"},
-		"gpus": {[]string{"get", "node", "node-0", `-o=jsonpath={.status.allocatable.nvidia\.com/gpu}`}, "8"},
-		"taint": {
-			[]string{"get", "node", "gpu-0", "-o=jsonpath={.spec.taints[*].key}={.spec.taints[*].value}:{.spec.taints[*].effect}"},
-			"kwok.x-k8s.io/node=fake:NoSchedule",
+		"node": {
+			[]string{"get", "pods", "-n=peers", "--sort-by=.metadata.name", "-o=jsonpath={.items[*].spec.nodeName}"},
+			"node-0 node-0 gpu-0 node-0",
 		},
+		"gpus": {[]string{"get", "node", "node-0", `-o=jsonpath={.status.allocatable.nvidia\.com/gpu}`}, "8"},
 	}
 	for name, tt := range tests {
 		if got := f.must("kubectl", append([]string{"--"}, tt.args...)...); got != tt.want {
@@ -311,7 +310,7 @@ func checkComponents(t *testing.T, f *fixture, state cluster.State) {
 		return ""
 	})
 	restarts := []string{"--", "get", "pods", "-n=peers", "-o=jsonpath={.items[*].status.containerStatuses[*].restartCount}"}
-	if got := f.must("kubectl", restarts...); got != "0 0 0" {
+	if got := f.must("kubectl", restarts...); got != "0 0 0 0" {
 		t.Errorf("after that the containers were restarted %q times, want never", got)
 	}
 	f.eventually(func() string {
