@@ -78,7 +78,8 @@ test-race: deps-test kubernetes build ## Run the tests of the workspace with the
 e2e: deps-e2e kubernetes ## Run Weir as pods on a real node: the demo's story, and what only pods can show. As root.
 	go run ./hack/demo --node
 	go test -tags e2e -count 1 -timeout 25m ./hack/e2e/pods
-	GOWORK=off go -C hack/cluster test -tags e2e -count 1 -timeout 10m ./...
+	go test -tags e2e -count 1 -timeout 5m -run TestNode ./pkg/testkit
+	GOWORK=off go -C hack/cluster test -tags e2e -count 1 -timeout 10m -run TestNode .
 
 .PHONY: deps
 deps: ## Install what the demo needs beside Go: git, from Debian.
