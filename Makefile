@@ -39,6 +39,14 @@ demo: deps kubernetes ## Watch commits reach a real Kubernetes API server. KEEP=
 bench: deps kubernetes ## Measure the controllers beside a bare client. ONLY=ks runs a part.
 	ONLY=$(ONLY) go run ./hack/bench
 
+.PHONY: chaos
+chaos: deps kubernetes ## Break what can break, and tell what was lost. ONLY=kill,disk runs some, GROUND=processes needs no root.
+	go run ./hack/chaos -only "$(ONLY)" -ground "$(or $(GROUND),pods)" -minutes "$(or $(CHAOS_MINUTES),10)"
+
+.PHONY: soak
+soak: deps kubernetes ## Two hours of commits: what grows? SOAK_MINUTES=30 is shorter.
+	go run ./hack/chaos -soak "$(or $(SOAK_MINUTES),120)" -ground "$(or $(GROUND),pods)"
+
 .PHONY: cluster-up
 cluster-up: ## Start a Kubernetes of your own. ARGS="--gpu-nodes 3" adds nodes.
 	@$(CLUSTER) up $(ARGS)

@@ -1,8 +1,8 @@
 // Copyright 2026 The Weir Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package plot draws lines on two logarithmic axes, as an SVG that needs no
-// font, script or style sheet from elsewhere.
+// Package plot draws lines on two logarithmic axes, or on two linear ones from
+// zero, as an SVG that needs no font, script or style sheet from elsewhere.
 package plot
 
 import (
@@ -18,6 +18,8 @@ type Plot struct {
 	// Title stands above, X and Y name the axes.
 	Title, X, Y string
 	Series      []Series
+	// Linear axes begin at zero, and points on them have no marks.
+	Linear bool
 }
 
 // Series is one line.
@@ -26,8 +28,8 @@ type Series struct {
 	Points []Point
 }
 
-// Point of a line. Both of its values have to be above zero, because of the
-// axes; a point that is not is left out.
+// Point of a line. On logarithmic axes both of its values have to be above zero;
+// a point that is not is left out.
 type Point struct{ X, Y float64 }
 
 // Size and margins of the picture, in pixels.
@@ -37,12 +39,19 @@ const (
 )
 
 // colours of the lines, in their order; they differ in brightness too.
-var colours = []string{"#888888", "#0b5fa5", "#d1751c", "#3b8f3b"}
+var colours = []string{"#888888", "#0b5fa5", "#d1751c", "#3b8f3b", "#7a4fa3"}
 
-// scale maps values to pixels.
-type scale struct{ low, high, from, to float64 }
+// scale maps values to pixels. Low and high are powers of ten unless it is
+// linear.
+type scale struct {
+	low, high, from, to float64
+	linear              bool
+}
 
 func (s scale) at(v float64) float64 {
+	if s.linear {
+		return s.from + (s.to-s.from)*(v-s.low)/(s.high-s.low)
+	}
 	return s.from + (s.to-s.from)*(math.Log10(v)-s.low)/(s.high-s.low)
 }
 
@@ -75,7 +84,7 @@ func (p Plot) draw(b *bytes.Buffer, x, y scale, i int, series Series) {
 	colour := colours[i%len(colours)]
 	path := ""
 	for _, at := range series.Points {
-		if at.X <= 0 || at.Y <= 0 {
+		if !p.Linear && (at.X <= 0 || at.Y <= 0) {
 			continue
 		}
 		command := "L"
@@ -83,6 +92,9 @@ func (p Plot) draw(b *bytes.Buffer, x, y scale, i int, series Series) {
 			command = "M"
 		}
 		path += fmt.Sprintf("%s%.1f %.1f", command, x.at(at.X), y.at(at.Y))
+		if p.Linear {
+			continue
+		}
 		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="4" fill="%s"/>`+"\n", x.at(at.X), y.at(at.Y), colour)
 		text(b, x.at(at.X)+6, y.at(at.Y)+14, "start", label(at.Y))
 	}
@@ -96,8 +108,11 @@ func (p Plot) draw(b *bytes.Buffer, x, y scale, i int, series Series) {
 
 // scales covers all points, in whole powers of ten.
 func (p Plot) scales() (x, y scale) {
-	x = scale{math.Inf(1), math.Inf(-1), left, width - right}
-	y = scale{math.Inf(1), math.Inf(-1), height - low, above}
+	if p.Linear {
+		return p.linear()
+	}
+	x = scale{low: math.Inf(1), high: math.Inf(-1), from: left, to: width - right}
+	y = scale{low: math.Inf(1), high: math.Inf(-1), from: height - low, to: above}
 	for _, series := range p.Series {
 		for _, at := range series.Points {
 			if at.X > 0 && at.Y > 0 {
@@ -117,13 +132,37 @@ func (p Plot) scales() (x, y scale) {
 	return x, y
 }
 
+// linear covers all points from zero on, with room above them for the names.
+func (p Plot) linear() (x, y scale) {
+	x = scale{from: left, to: width - right, linear: true}
+	y = scale{from: height - low, to: above, linear: true}
+	for _, series := range p.Series {
+		for _, at := range series.Points {
+			x.high, y.high = max(x.high, at.X), max(y.high, at.Y)
+		}
+	}
+	const room = 1.4
+	x.high, y.high = max(x.high, 1), max(y.high*room, 1)
+	return x, y
+}
+
 func (s *scale) cover(v float64) {
 	s.low, s.high = min(s.low, math.Floor(math.Log10(v))), max(s.high, math.Ceil(math.Log10(v)))
 }
 
-// ticks are 1, 3, 10, 30 and so on.
+// ticks are 1, 3, 10, 30 and so on, or about six round numbers at equal distances.
 func ticks(s scale) []float64 {
 	var list []float64
+	if s.linear {
+		step := math.Pow(10, math.Floor(math.Log10(s.high/3)))
+		for s.high/step > 8 {
+			step *= 2
+		}
+		for v := 0.0; v <= s.high; v += step {
+			list = append(list, v)
+		}
+		return list
+	}
 	for power := s.low; power <= s.high; power++ {
 		list = append(list, math.Pow(10, power))
 		if power < s.high {
