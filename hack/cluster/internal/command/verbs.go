@@ -131,8 +131,19 @@ func (r *runner) describe(state cluster.State) {
 		fmt.Fprintf(r.out, "%-12s %s at %s, reached from %s\n%-12s %s\n", "node", node.Name, state.NodeAddress, state.HostAddress, "registry", state.Registry)
 	}
 	for _, c := range state.Components {
-		fmt.Fprintf(r.out, "  %-24s %7d  %s\n", c.Name, c.PID, c.Log)
+		fmt.Fprintf(r.out, "  %-24s %7d  %s%s\n", c.Name, c.PID, c.Log, note(c))
 	}
+}
+
+// note says what is unusual about a component.
+func note(c cluster.Component) string {
+	switch {
+	case c.PID == 0:
+		return "  stopped"
+	case c.Restarts > 0:
+		return fmt.Sprintf("  restarts: %d", c.Restarts)
+	}
+	return ""
 }
 
 func (r *runner) env(ctx context.Context, _ []string) error {

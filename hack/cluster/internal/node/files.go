@@ -56,6 +56,8 @@ func (n *Node) containerd() string {
 [plugins."io.containerd.grpc.v1.cri"]
   # A machine may not let us protect processes from being killed when memory runs out.
   restrict_oom_score_adj = true
+  # Profiles would be loaded into the machine's kernel, and stay there.
+  disable_apparmor = true
   sandbox_image = "registry.weir.invalid/pause:1"
   netns_mounts_under_state_dir = true
 

@@ -55,9 +55,11 @@ func keep(path string, next http.Handler) (http.Handler, error) {
 	decoder := json.NewDecoder(file)
 	for {
 		var c change
+		whole := decoder.InputOffset()
 		err := decoder.Decode(&c)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return &journal{next: next, file: file}, nil
+			// What a registry that was killed wrote last may be half of a change.
+			return &journal{next: next, file: file}, file.Truncate(whole)
 		}
 		if err != nil {
 			return nil, errors.Join(err, file.Close())
