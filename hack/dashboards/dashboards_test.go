@@ -43,6 +43,8 @@ func TestWhatIsSeen(t *testing.T) {
 		{"stray lines", strayLinesAreStructured},
 		{"logs", logsAreStructured},
 		{"profiles", profilesAreBehindAFlag},
+		{"audit trail", auditFindsCommits},
+		{"alerts", alertsAskForWhatThereIs},
 	} {
 		t.Run(look.at, func(t *testing.T) { look.by(ctx, t, r) })
 	}
