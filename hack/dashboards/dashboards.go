@@ -57,6 +57,16 @@ func Read(file string) (*Dashboard, error) {
 	return d, nil
 }
 
+// Panel returns the panel with a title.
+func (d *Dashboard) Panel(title string) (*Panel, error) {
+	for i := range d.Panels {
+		if d.Panels[i].Title == title {
+			return &d.Panels[i], nil
+		}
+	}
+	return nil, fmt.Errorf("the dashboard %s has no panel %q", d.Title, title)
+}
+
 // Fill fills Grafana's variables into a query: everything is selected, and a
 // rate is one over 15 seconds.
 func (d *Dashboard) Fill(expr string) string {
