@@ -25,6 +25,7 @@ import (
 // has the API server count a webhook that does not answer. It ends
 // gpu-quota-controller.
 func alertsAskForWhatThereIs(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	var rules struct {
 		Groups []struct {
 			Rules []struct{ Alert, Expr string }
@@ -72,6 +73,7 @@ spec:
 
 // webhookIsMissed ends gpu-quota-controller and creates a pod with a GPU.
 func webhookIsMissed(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	if err := r.Platform.Quota.Stop(); err != nil {
 		t.Fatal(err)
 	}

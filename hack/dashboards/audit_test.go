@@ -18,6 +18,7 @@ import (
 // auditFindsCommits runs the commands of the page about the audit trail, in
 // their order and in one shell, in the working copy.
 func auditFindsCommits(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	page, err := markdown.Read(root, "docs/audit.md")
 	if err != nil {
 		t.Fatal(err)

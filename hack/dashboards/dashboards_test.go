@@ -53,6 +53,7 @@ func TestWhatIsSeen(t *testing.T) {
 // queriesReturnData runs the queries as they are in the files, with Grafana's
 // variables filled in.
 func queriesReturnData(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	for _, file := range Files() {
 		d, err := Read(file)
 		if err != nil {

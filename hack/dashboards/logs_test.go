@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -28,6 +29,7 @@ import (
 
 // logsAreStructured reads every line that the controllers have written.
 func logsAreStructured(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	keys := documentedKeys(t)
 	secrets := secretValues(ctx, t, r)
 	for _, c := range r.Platform.Controllers() {
@@ -81,7 +83,7 @@ func checkLine(line []byte, keys []string) error {
 		return fmt.Errorf("it is about an object and does not say which: %q", entry)
 	}
 	if text("level") == "error" && text("error") == "" {
-		return fmt.Errorf("an error without its text")
+		return errors.New("an error without its text")
 	}
 	return nil
 }
@@ -151,6 +153,7 @@ func secretValues(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) map
 // strayLinesAreStructured makes net/http complain, which writes to the logger
 // of the standard library.
 func strayLinesAreStructured(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	port := regexp.MustCompile(`"Serving webhook server".*"port":([0-9]+)`).FindStringSubmatch(read(t, r.Platform.Quota.Log))
 	if port == nil {
 		t.Fatal("the webhook is not served")
@@ -172,7 +175,7 @@ func strayLinesAreStructured(ctx context.Context, t *testing.T, r *rehearsal.Reh
 				return nil
 			}
 		}
-		return fmt.Errorf("the log does not tell of the handshake that failed")
+		return errors.New("the log does not tell of the handshake that failed")
 	})
 	if err != nil {
 		t.Error(err)

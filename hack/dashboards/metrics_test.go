@@ -37,6 +37,7 @@ const standby = "weir_source_mirror_"
 // metricsAreAsDocumented compares what Prometheus has scraped from all
 // controllers with the tables.
 func metricsAreAsDocumented(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	told := documented(t)
 	if len(told) < 30 {
 		t.Fatalf("only %d metrics are documented", len(told))

@@ -17,6 +17,7 @@ import (
 // profilesAreBehindAFlag asks every controller for profiles where it serves
 // metrics, and one that was started with the flag where that says.
 func profilesAreBehindAFlag(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal) {
+	t.Helper()
 	for _, c := range r.Platform.Controllers() {
 		if status, err := get(ctx, "http://"+c.Metrics+"/debug/pprof/"); status != http.StatusNotFound || err != nil {
 			t.Errorf("%s answers a request for profiles with %d and error %v, want %d", c.Name, status, err, http.StatusNotFound)
