@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/weir-gitops/weir/hack/docs/markdown"
+	"github.com/weir-gitops/weir/hack/docs/runbook"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -150,7 +151,8 @@ func (s *shell) within(t *testing.T) *shell {
 	return &shell{T: t, dir: s.dir, env: s.env}
 }
 
-// pages returns those for users of Weir that show anything.
+// pages returns those for users of Weir that show anything, but for those of
+// the runbook, whose commands run where controllers do.
 func (s *shell) pages() []*markdown.Page {
 	s.Helper()
 	all, err := markdown.ReadAll(root)
@@ -161,7 +163,9 @@ func (s *shell) pages() []*markdown.Page {
 	place := func(p *markdown.Page) int {
 		return slices.IndexFunc(order, func(prefix string) bool { return strings.HasPrefix(p.Path, prefix) })
 	}
-	all = slices.DeleteFunc(all, func(p *markdown.Page) bool { return place(p) < 0 || len(p.Blocks) == 0 })
+	all = slices.DeleteFunc(all, func(p *markdown.Page) bool {
+		return place(p) < 0 || len(p.Blocks) == 0 || slices.Contains(runbook.Pages(), p.Path)
+	})
 	slices.SortStableFunc(all, func(a, b *markdown.Page) int { return cmp.Compare(place(a), place(b)) })
 	return all
 }

@@ -37,7 +37,11 @@ type Section struct {
 type Block struct {
 	// Language after the fence, such as "yaml"; empty if there is none.
 	Language string
-	Text     string
+	// Mark is what follows the language, which readers do not see.
+	Mark string
+	// Section is the heading that the block stands under.
+	Section string
+	Text    string
 }
 
 var heading = regexp.MustCompile(`^(#+) +(.*)$`)
@@ -58,7 +62,8 @@ func Read(root, path string) (*Page, error) {
 		match := heading.FindStringSubmatch(strings.TrimRight(line, "\n"))
 		switch {
 		case isFence && open == nil:
-			open = &Block{Language: fence}
+			language, mark, _ := strings.Cut(fence, " ")
+			open = &Block{Language: language, Mark: mark, Section: current.Heading}
 		case isFence:
 			p.Blocks = append(p.Blocks, *open)
 			open = nil
