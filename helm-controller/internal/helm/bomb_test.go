@@ -5,6 +5,7 @@ package helm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -202,7 +203,7 @@ func TestWhatTookTooMuchIsRememberedForIt(t *testing.T) {
 		}
 		leave = append(leave, end)
 	}
-	if _, err := renderer.enter(subject{chart: 2}); err != told[2] { //nolint:errorlint // The same one.
+	if _, err := renderer.enter(subject{chart: 2}); !errors.Is(err, told[2]) {
 		t.Errorf("the third is told %v", err)
 	}
 	if _, err := renderer.enter(subject{chart: 2, generation: 2}); err != nil {

@@ -159,11 +159,11 @@ func join(manifests []releaseutil.Manifest) string {
 // reuse adds values to those of a release before, for an upgrade that preserves
 // them, and makes what that release ran with the defaults of the chart.
 func (r *renderer) reuse(before *preserved) error {
-	chart, err := before.Chart.chart()
+	released, err := before.Chart.chart()
 	if err != nil {
 		return err
 	}
-	old, err := chartutil.CoalesceValues(chart, before.Config)
+	old, err := chartutil.CoalesceValues(released, before.Config)
 	if err != nil {
 		return fmt.Errorf("rebuild the values of %s.v%d: %w", before.Name, before.Version, err)
 	}

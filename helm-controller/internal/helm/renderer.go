@@ -168,11 +168,7 @@ func (q *request) answer(ctx context.Context, said *message) (*reply, error) {
 	case said.Lookup != nil:
 		return q.lookups.get(ctx, said.Lookup), nil
 	case said.Schema != nil:
-		body, err := q.schemas.get(ctx, said.Schema.Address)
-		if err != nil {
-			return &reply{Fault: err.Error()}, nil
-		}
-		return &reply{Body: body}, nil
+		return q.schemas.reply(ctx, said.Schema), nil
 	}
 	return nil, errors.New("the process that renders asks for nothing")
 }

@@ -118,6 +118,15 @@ type downloads struct {
 	end time.Time
 }
 
+// reply answers with what is asked for, or with why there is none.
+func (d *downloads) reply(ctx context.Context, q *schemaQuestion) *reply {
+	body, err := d.get(ctx, q.Address)
+	if err != nil {
+		return &reply{Fault: err.Error()}
+	}
+	return &reply{Body: body}
+}
+
 // get downloads a schema.
 func (d *downloads) get(ctx context.Context, address string) ([]byte, error) {
 	target, err := url.Parse(address)

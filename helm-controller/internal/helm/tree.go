@@ -130,7 +130,7 @@ func (r *treeReader) value() (any, error) {
 	r.rest = r.rest[1:]
 	switch tag {
 	case tagNil:
-		return nil, nil //nolint:nilnil // Nil is a value here.
+		return nil, nil
 	case tagTrue, tagFalse:
 		return tag == tagTrue, nil
 	case tagFloat:

@@ -227,8 +227,8 @@ func (w *work) chart(number uint64) (*chart.Chart, error) {
 	}
 	w.kept = append(w.kept, keptPart{number, got, trim(got)})
 	var total int64
-	for i := len(w.kept) - 1; i >= 0; i-- {
-		if total += w.kept[i].size; total > keptCharts && i < len(w.kept)-1 {
+	for i, kept := range slices.Backward(w.kept) {
+		if total += kept.size; total > keptCharts && i < len(w.kept)-1 {
 			w.kept = slices.Delete(w.kept, 0, i+1)
 			break
 		}

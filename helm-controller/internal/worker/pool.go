@@ -33,7 +33,7 @@ const (
 
 // Options of a Pool.
 type Options struct {
-	// Command is a program with its arguments. The memory that a child may have is
+	// Command is the path of a program, and its arguments. The memory that a child may have is
 	// added as the last one, in bytes, for Confine. What the child reads and writes
 	// as its standard input and output are the messages of a Conn.
 	Command []string
@@ -305,13 +305,13 @@ func (p *Pool) start() (*child, error) {
 
 // run starts a process.
 func (p *Pool) run() (*child, error) {
-	arguments := append(slices.Clone(p.options.Command[1:]), strconv.FormatInt(p.options.Memory, 10))
-	command := exec.CommandContext(context.Background(), p.options.Command[0], arguments...) //nolint:gosec // The program's own.
 	said := &head{}
-	command.Stderr = said
-	command.Env = environment()
-	// A group of its own keeps a Ctrl-C at the terminal from reaching it.
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	command := &exec.Cmd{ //#nosec G204 -- our own program
+		Path: p.options.Command[0], Args: append(slices.Clone(p.options.Command), strconv.FormatInt(p.options.Memory, 10)),
+		Env: environment(), Stderr: said,
+		// A group of its own keeps a Ctrl-C at the terminal from reaching it.
+		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true},
+	}
 	input, err := command.StdinPipe()
 	if err != nil {
 		return nil, startError(err)

@@ -69,9 +69,10 @@ func obey(told string) string {
 	switch told {
 	case "eat":
 		var eaten [][]byte
-		for {
+		for len(eaten) < 1<<20 {
 			eaten = append(eaten, []byte(strings.Repeat("x", 1<<20)))
 		}
+		return strconv.Itoa(len(eaten))
 	case "dive":
 		return strconv.Itoa(dive(0))
 	case "hang":
@@ -92,6 +93,9 @@ func obey(told string) string {
 
 func dive(n int) int {
 	var deep [128]int
+	if n < 0 {
+		return 0
+	}
 	deep[n%len(deep)] = n
 	return dive(n+1) + deep[(n+1)%len(deep)]
 }
@@ -115,7 +119,7 @@ func own() error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(got)
+		_, _ = fmt.Fprintln(os.Stdout, got)
 		_, err = tell(c, "hang")
 		return err
 	})
