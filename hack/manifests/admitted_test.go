@@ -219,4 +219,3 @@ func (s *server) applyAs(ctx context.Context, manager string, object *unstructur
 	_, err = resource.Patch(ctx, object.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: manager, Force: new(true)})
 	return err
 }
-

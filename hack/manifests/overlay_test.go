@@ -317,3 +317,51 @@ func TestDropInHasFluxsMarks(t *testing.T) {
 		t.Error("there is no Service source-controller")
 	}
 }
+
+// TestComponentsCombine builds what the README tells people to write who want
+// several overlays at once.
+func TestComponentsCombine(t *testing.T) {
+	t.Parallel()
+	for name, components := range map[string][]string{
+		"tenants, without a gap":  {"locked-down", "high-availability"},
+		"all in Flux's namespace": {"locked-down", "high-availability", "notifications", "drop-in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			root, err := filepath.Abs(bootstrapDir)
+			if err == nil {
+				root, err = filepath.Rel(dir, root)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := "resources: [" + root + "/base]\nsortOptions: {order: fifo}\ncomponents:\n"
+			for _, c := range components {
+				text += "  - " + root + "/components/" + c + "\n"
+			}
+			if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			namespace := ours
+			if slices.Contains(components, "drop-in") {
+				namespace = flux
+			}
+			for _, object := range build(t, dir) {
+				if got := object.GetNamespace(); got != "" && got != namespace {
+					t.Errorf("%s is not in %s", identify(object), namespace)
+				}
+				if object.GetKind() != "Deployment" {
+					continue
+				}
+				d := typed[appsv1.Deployment](t, object)
+				args := d.Spec.Template.Spec.Containers[0].Args
+				events := slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--events-addr=") })
+				if *d.Spec.Replicas < 2 || !slices.Contains(args, "--leader-election-lease-duration=10s") ||
+					events != (namespace == flux && d.Name != "gpu-quota-controller") {
+					t.Errorf("%s has %d replicas and arguments %q", d.Name, *d.Spec.Replicas, args)
+				}
+			}
+		})
+	}
+}

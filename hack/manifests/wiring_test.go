@@ -115,6 +115,10 @@ func checkTimes(t *testing.T, d *appsv1.Deployment) {
 	if d.Name == "helm-controller" && *pod.TerminationGracePeriodSeconds < 600+5 {
 		t.Errorf("%s is killed before --graceful-shutdown-timeout", d.Name)
 	}
+	// The kubelet evicts no pod of the system's priorities.
+	if critical := strings.HasPrefix(pod.PriorityClassName, "system-"); critical != (len(pod.Volumes) == 0) {
+		t.Errorf("%s has priority %s and %d volumes", d.Name, pod.PriorityClassName, len(pod.Volumes))
+	}
 	for _, volume := range pod.Volumes {
 		if volume.EmptyDir == nil || volume.EmptyDir.SizeLimit.IsZero() {
 			t.Errorf("volume %s of %s has no limit", volume.Name, d.Name)
