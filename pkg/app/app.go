@@ -88,6 +88,9 @@ func New(s Settings, o *Options) (*App, error) {
 		if cfg, err = ctrl.GetConfig(); err != nil {
 			return nil, fmt.Errorf("find a Kubernetes API server: %w", err)
 		}
+		if err := awaitServer(log, cfg, reachPatience, reachPause); err != nil {
+			return nil, err
+		}
 	}
 	cfg = rest.AddUserAgent(cfg, s.Name)
 	// Outermost comes what was wrapped last: the time in the line for a slot

@@ -53,7 +53,7 @@ func (r *rig) lossy(taken bool) *Client {
 					return nil, err
 				}
 				_, err = io.Copy(io.Discard, response.Body)
-				if err = errors.Join(err, response.Body.Close()); err != nil {
+				if err := errors.Join(err, response.Body.Close()); err != nil {
 					return nil, err
 				}
 			}
