@@ -25,6 +25,10 @@ import (
 // loss is counted as it is then.
 const rightPatience = 5 * time.Minute
 
+// errNotRight is wrapped by what is lost because patience has ended. Any other
+// error says that there was no proper disturbance.
+var errNotRight = fmt.Errorf("it did not become right within %s", rightPatience)
+
 // An arena is a ground under load, with everybody who watches it.
 type arena struct {
 	ground ground
@@ -186,7 +190,7 @@ func (a *arena) right(ctx context.Context) error {
 
 // untilRight returns the time from a moment until all is right.
 func (a *arena) untilRight(ctx context.Context, from time.Time) (time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, rightPatience, fmt.Errorf("it did not become right within %s", rightPatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, rightPatience, errNotRight)
 	defer cancel()
 	err := await(ctx, a.right)
 	return time.Since(from), err

@@ -23,7 +23,7 @@ type strike = func(ctx context.Context, a *arena) (lift func(context.Context) er
 // scenarios are all of them but for the random killing.
 // age is that of the snapshot that etcd goes back to.
 func scenarios(age time.Duration) []scenario {
-	return slices.Concat(inside(age), podScenarios(), serverScenarios(), partitions())
+	return slices.Concat(podScenarios(), inside(age), serverScenarios(), partitions())
 }
 
 // inside are those that disturb what is inside of the cluster.
@@ -40,7 +40,7 @@ func inside(age time.Duration) []scenario {
 			strike: func(ctx context.Context, a *arena) (func(context.Context) error, error) { return a.ground.stopAPI(ctx) },
 		},
 		{
-			name: "etcd", did: fmt.Sprintf("etcd restored from a snapshot %s old", age), times: 1, lasts: age, anew: true,
+			name: "etcd", did: fmt.Sprintf("etcd restored from a snapshot %.0f minutes old", age.Minutes()), times: 1, lasts: age, anew: true,
 			strike: goBack,
 		},
 		{
@@ -103,11 +103,11 @@ func serverScenarios() []scenario {
 	} {
 		list = append(list,
 			scenario{
-				name: "git-" + state.name, did: fmt.Sprintf("the Git server %s for %s", state.did, length), times: 2, lasts: length,
+				name: "git-" + state.name, did: fmt.Sprintf("the Git server %s for %.0f s", state.did, length.Seconds()), times: 2, lasts: length,
 				strike: onWire(func(a *arena) *wire.Wire { return a.load.gitWire }, state.state),
 			},
 			scenario{
-				name: "registry-" + state.name, did: fmt.Sprintf("the registry %s for %s", state.did, length), times: 2, lasts: length,
+				name: "registry-" + state.name, did: fmt.Sprintf("the registry %s for %.0f s", state.did, length.Seconds()), times: 2, lasts: length,
 				strike: onWire(func(a *arena) *wire.Wire { return a.load.regWire }, state.state),
 			})
 	}
@@ -174,7 +174,7 @@ func partitions() []scenario {
 		}
 		list = append(list, scenario{
 			name: name,
-			did:  fmt.Sprintf("%s parted from %s for %s, packets lost", pair[0], other, length), times: 1, lasts: length,
+			did:  fmt.Sprintf("%s parted from %s for %.0f s, packets lost", pair[0], other, length.Seconds()), times: 1, lasts: length,
 			strike: func(ctx context.Context, a *arena) (func(context.Context) error, error) {
 				return a.ground.part(ctx, pair[0], pair[1])
 			},

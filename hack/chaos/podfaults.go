@@ -36,7 +36,7 @@ func podScenarios() []scenario {
 			name: "disk-full", did: "the disk of source-controller full for 60 s", times: 2, lasts: time.Minute, strike: onPods(fillDisk), takes: onNode,
 		},
 		{
-			name: "memory", did: "kustomize-controller at a memory limit of 24 MiB for 60 s, where the kernel ends it", times: 2, lasts: time.Minute,
+			name: "memory", did: "kustomize-controller at a memory limit of 16 MiB, where the kernel ends it, for 60 s after it first did", times: 2, lasts: time.Minute,
 			strike: onPods(starve), takes: onNode,
 		},
 	}
@@ -207,28 +207,37 @@ func starve(ctx context.Context, _ *arena, g *podGround) (func(context.Context) 
 		return fmt.Sprintf(`{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null},"template":{"spec":{"containers":[
 			{"name":"manager","resources":{"requests":{"memory":"16Mi"},"limits":{"memory":%q}}}]}}}}`, memory)
 	}
-	err := g.patch(ctx, kustomizeController, limit("24Mi"))
-	return func(ctx context.Context) error {
-		return errors.Join(g.ended(ctx, kustomizeController, "OOMKilled"), g.patch(ctx, kustomizeController, limit("1Gi")))
-	}, err
+	lift := func(ctx context.Context) error { return g.patch(ctx, kustomizeController, limit("1Gi")) }
+	if err := g.patch(ctx, kustomizeController, limit("16Mi")); err != nil {
+		return nil, err
+	}
+	patient, cancel := context.WithTimeout(ctx, rightPatience)
+	defer cancel()
+	if err := await(patient, func(ctx context.Context) error { return g.ended(ctx, kustomizeController, "OOMKilled") }); err != nil {
+		return nil, errors.Join(err, lift(ctx))
+	}
+	return lift, nil
 }
 
-// ended returns nil if a container of a controller has ended for a reason.
+// ended returns nil if a container of a controller has ended for a reason, and
+// otherwise how the containers are.
 func (g *podGround) ended(ctx context.Context, controller, reason string) error {
 	found, err := g.replicas(ctx, controller)
 	if err != nil {
 		return err
 	}
+	var states []string
 	for i := range found {
 		for _, status := range found[i].Status.ContainerStatuses {
 			for _, state := range []corev1.ContainerState{status.State, status.LastTerminationState} {
 				if state.Terminated != nil && state.Terminated.Reason == reason {
 					return nil
 				}
+				states = append(states, state.String())
 			}
 		}
 	}
-	return fmt.Errorf("no container of %s was ended as %s: the disturbance has not taken place", controller, reason)
+	return fmt.Errorf("no container of %s was ended as %s; they are %s", controller, reason, strings.Join(states, ", "))
 }
 
 // patchAndWait changes a Deployment and returns when its new pods are there.

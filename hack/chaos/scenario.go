@@ -49,9 +49,9 @@ type result struct {
 	Models  int     `json:"models"`
 	// Admitted and Refused are what became of pods with GPUs; Unanswered are
 	// those about which nobody decided.
-	Admitted   int `json:"admitted"`
-	Refused    int `json:"refused"`
-	Unanswered int `json:"unanswered"`
+	Admitted   int `json:"admitted,omitempty"`
+	Refused    int `json:"refused,omitempty"`
+	Unanswered int `json:"unanswered,omitempty"`
 	// Losses is what was not as it has to be.
 	Losses []string `json:"losses"`
 	// Seconds until all was right again, each time.
@@ -89,7 +89,7 @@ func (a *arena) judged(ctx context.Context, name, did string, disturb func(ctx c
 	charged, admitted, refused, failed := a.crowd.peek()
 	a.load.pause(false)
 	if err := disturb(ctx, &r); err != nil {
-		if ctx.Err() != nil {
+		if !errors.Is(err, errNotRight) {
 			return r, err
 		}
 		r.Losses = append(r.Losses, err.Error())
@@ -195,7 +195,7 @@ func (a *arena) killAtRandom(ctx context.Context, length time.Duration) (result,
 // untilCaughtUp returns when the cluster has reached a commit, a version and a
 // model, and somebody decides about GPUs.
 func (a *arena) untilCaughtUp(ctx context.Context, commit, version, published int) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, rightPatience, fmt.Errorf("it did not catch up within %s", rightPatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, rightPatience, errNotRight)
 	defer cancel()
 	return await(ctx, func(ctx context.Context) error {
 		if err := a.caughtUp(commit, version, published); err != nil {
