@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-gitops/weir/source-controller/internal/leader"
@@ -37,4 +39,23 @@ func TestALostLeaderIsUnmarked(t *testing.T) {
 	if !leads(t, "other-shard") {
 		t.Error("the leader of another shard has lost its label")
 	}
+}
+
+// TestAMarkThatMovesComesBack: a cluster that is restored from a backup has the
+// labels of its time, and the leader that goes on is another one.
+func TestAMarkThatMovesComesBack(t *testing.T) {
+	createPod(t, "before", nil)
+	createPod(t, "goes-on", nil)
+	goesOn := startReplica(t, "goes-on")
+	eventually(t, "the replica leads", func() bool { return leads(t, "goes-on") && answers(t, "http://"+goesOn.artifacts) })
+	for pod, metadata := range map[string]string{
+		"goes-on": `{"metadata":{"labels":{"weir.dev/leader":null}}}`,
+		"before":  `{"metadata":{"labels":{"weir.dev/leader":"true"},"annotations":{"weir.dev/lease":"source-controller-leader-election"}}}`,
+	} {
+		object := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: pod}}
+		if err := kube.Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(metadata))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the leader alone is marked", func() bool { return leads(t, "goes-on") && !leads(t, "before") })
 }

@@ -33,6 +33,8 @@ const (
 	retry = time.Second
 	// farewell bounds the attempt to remove it at the end.
 	farewell = 3 * time.Second
+	// look is the time between two looks at who has it.
+	look = 5 * time.Second
 )
 
 // Marker labels one pod, and no other one of those that share its lease. It is
@@ -63,8 +65,16 @@ func (m *Marker) Start(ctx context.Context) error {
 	if !marked {
 		return nil // The process ends before the label was set.
 	}
-	m.persist(ctx, "cannot unmark the leader before this one: the artifact Service may reach it", m.depose)
-	<-ctx.Done()
+	// Labels change under a leader that goes on: a cluster that was restored from a
+	// backup has those of its time.
+	for ended := false; !ended; {
+		m.persist(ctx, "cannot see to it that this pod alone is marked as the leader: the artifact Service may reach another", m.uphold)
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-time.After(look):
+		}
+	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	if err := m.set(after, m.pod.Name, false); err != nil {
@@ -88,23 +98,32 @@ func (m *Marker) persist(ctx context.Context, complaint string, do func(context.
 	return err == nil
 }
 
-// depose takes the label off the other pods that have led with this lease. One
-// whose node is lost, or cut off, cannot do that itself, and keeps its label
-// until somebody deletes it.
-func (m *Marker) depose(ctx context.Context) error {
+// uphold sees to it that the pod has the label, and takes it off the other pods
+// that have led with this lease. One whose node is lost, or cut off, cannot do
+// that itself, and keeps its label until somebody deletes it.
+func (m *Marker) uphold(ctx context.Context) error {
 	var list corev1.PodList
 	if err := m.pods.List(ctx, &list, client.InNamespace(m.pod.Namespace), client.MatchingLabels{Label: "true"}); err != nil {
 		return fmt.Errorf("list the pods with the label %s: %w", Label, err)
 	}
 	var errs []error
+	marked := false
 	for i := range list.Items {
-		name := list.Items[i].Name
-		if name == m.pod.Name || list.Items[i].Annotations[LeaseAnnotation] != m.lease {
-			continue
+		name, lease := list.Items[i].Name, list.Items[i].Annotations[LeaseAnnotation]
+		switch {
+		case name == m.pod.Name:
+			marked = lease == m.lease
+		case lease == m.lease:
+			err := client.IgnoreNotFound(m.set(ctx, name, false))
+			if errs = append(errs, err); err == nil {
+				m.log.Info("the leader before this one is no longer marked", "pod", name)
+			}
 		}
-		err := client.IgnoreNotFound(m.set(ctx, name, false))
+	}
+	if !marked {
+		err := m.set(ctx, m.pod.Name, true)
 		if errs = append(errs, err); err == nil {
-			m.log.Info("the leader before this one is no longer marked", "pod", name)
+			m.log.Info("this pod had lost the mark of the leader, and has it again")
 		}
 	}
 	return errors.Join(errs...)
