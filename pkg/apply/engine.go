@@ -154,6 +154,9 @@ func (e *Engine) changed(change watch.Change) {
 	watchers := slices.Collect(maps.Keys(e.targets[ref]))
 	heard := set != nil && e.signal(record.Owner)
 	e.mu.Unlock()
+	if set != nil {
+		set.note(ref, change.After)
+	}
 	if set != nil && !heard {
 		if after, matters := set.concerns(ref, change, e.scaled(ref)); matters {
 			e.config.Wake(set.owner, after)

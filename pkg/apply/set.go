@@ -59,6 +59,8 @@ type member struct {
 	// accepted is a fingerprint that the live object has although the last
 	// apply returned another one: somebody changed it at once.
 	accepted *watch.Owned
+	// finished is how the member was when it was seen to have run to completion.
+	finished *health.Result
 }
 
 // contest remembers the reverts of one member.
@@ -172,6 +174,27 @@ func (s *Set) end(scaled func(inventory.Ref) bool) bool {
 		}
 	}
 	return false
+}
+
+// note remembers that a member was seen to have run to completion: by the time
+// that the owner looks, its time to live may have removed it.
+func (s *Set) note(ref inventory.Ref, record *watch.Record) {
+	if record == nil || !record.Health.Finished {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.members[ref]; m != nil && !m.skipped && m.matches(record, false) {
+		outcome := record.Health
+		m.finished = &outcome
+	}
+}
+
+// noted returns what was noted of a member, or nil.
+func (s *Set) noted(m *member) *health.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return m.finished
 }
 
 // concerns decides whether a change of a live object is worth a look, and how

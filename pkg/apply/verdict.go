@@ -184,7 +184,7 @@ type Finished struct {
 }
 
 // Finished returns the members that have run to completion, as far as the
-// watch has told.
+// watch has told, also if they are gone since.
 func (e *Engine) Finished(set *Set) []Finished {
 	var finished []Finished
 	for _, m := range set.snapshot() {
@@ -192,8 +192,12 @@ func (e *Engine) Finished(set *Set) []Finished {
 			continue
 		}
 		record := e.pool.Get(m.desired.GVK, keyOf(m.desired.Ref))
+		outcome := set.noted(m)
 		if record != nil && record.Health.Finished && (m.matches(record, false) || set.drifts(m)) {
-			finished = append(finished, Finished{m.desired.Ref, m.desired.Digest, record.Health.Status == health.Current})
+			outcome = &record.Health
+		}
+		if outcome != nil {
+			finished = append(finished, Finished{m.desired.Ref, m.desired.Digest, outcome.Status == health.Current})
 		}
 	}
 	slices.SortFunc(finished, func(a, b Finished) int { return strings.Compare(a.Ref.ID(), b.Ref.ID()) })

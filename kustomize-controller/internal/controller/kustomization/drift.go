@@ -9,6 +9,7 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kustomizev1 "github.com/weir-gitops/weir/api/kustomize/v1"
 	"github.com/weir-gitops/weir/api/meta"
@@ -36,6 +37,9 @@ func (c *Controller) watchDrift(ctx context.Context, s *scope) error {
 	if !s.set.Known() {
 		return nil
 	}
+	// Before anything can be created: whatever keeps this reconcile from its end
+	// later, a Job that has run stays known as one.
+	recordCompleted(s.obj, s.engine.Finished(s.set), metav1.Time{Time: s.now})
 	switch mode {
 	case meta.DriftDisabled:
 		s.markDrifted(true)
