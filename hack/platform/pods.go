@@ -35,7 +35,21 @@ func StartPods(ctx context.Context, overlay string, opts ...testkit.ClusterOptio
 	if err != nil {
 		return nil, err
 	}
-	return p, p.bringUp(ctx, p.BuildImages,
+	return p, p.startPods(ctx, overlay, opts)
+}
+
+// StartPodsBeside is StartPods with the images that p has, on a cluster of its own.
+func (p *Platform) StartPodsBeside(ctx context.Context, overlay string, opts ...testkit.ClusterOption) (*Platform, error) {
+	other, err := New()
+	if err != nil {
+		return nil, err
+	}
+	other.images = p.images
+	return other, other.startPods(ctx, overlay, opts)
+}
+
+func (p *Platform) startPods(ctx context.Context, overlay string, opts []testkit.ClusterOption) error {
+	return p.bringUp(ctx, p.BuildImages,
 		func(ctx context.Context) error { return p.StartNode(ctx, opts...) },
 		p.PushImages,
 		func(ctx context.Context) error { return p.InstallPods(ctx, overlay) },
@@ -55,8 +69,11 @@ func (p *Platform) StartNode(ctx context.Context, opts ...testkit.ClusterOption)
 	return err
 }
 
-// BuildImages builds the controllers' images.
+// BuildImages builds the controllers' images, unless there are some.
 func (p *Platform) BuildImages(ctx context.Context) (err error) {
+	if p.images != nil {
+		return nil
+	}
 	p.images, err = image.Build(ctx, p.root, image.Options{})
 	return err
 }

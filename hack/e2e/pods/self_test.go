@@ -47,7 +47,7 @@ func TestWeirManagesItself(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	p, err := platform.StartPods(ctx, "high-availability")
+	p, err := site.StartPodsBeside(ctx, "high-availability")
 	if err == nil {
 		err = p.ServeGit(ctx)
 	}

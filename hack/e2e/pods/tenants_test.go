@@ -19,9 +19,9 @@ import (
 // has, and at last uninstalls Weir in the crude way.
 func TestTenants(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	p, err := platform.StartPods(ctx, "locked-down", testkit.WithNode(0))
+	p, err := site.StartPodsBeside(ctx, "locked-down", testkit.WithNode(0))
 	if err == nil {
 		err = p.ServeGit(ctx)
 	}
