@@ -73,7 +73,7 @@ func TestAlerts(t *testing.T) {
 					t.Errorf("summary %q and for %q, want both", rule.Annotations["summary"], rule.For)
 				}
 				page, anchor, _ := strings.Cut(strings.TrimPrefix(rule.Annotations["runbook_url"], site), "#")
-				if found, err := markdown.Read(root, page); err != nil || !found.HasAnchor(anchor) || anchor != strings.ToLower(rule.Alert) {
+				if found, err := markdown.Read(root, page); err != nil || !found.HasAnchor(anchor) || !strings.EqualFold(anchor, rule.Alert) {
 					t.Errorf("its runbook %s leads nowhere: %v", rule.Annotations["runbook_url"], err)
 				}
 				fires := regexp.MustCompile(`(?m)- alertname: ` + rule.Alert + `\n +eval_time: \S+\n +exp_alerts:`)

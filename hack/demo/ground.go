@@ -38,7 +38,7 @@ type ground interface {
 }
 
 // clusterUp tells of a cluster that was started.
-func clusterUp(ctx context.Context, p *platform.Platform, real string) (outcome, error) {
+func clusterUp(ctx context.Context, p *platform.Platform, beside string) (outcome, error) {
 	version, err := p.Kubectl(ctx, "get", "--raw", "/version")
 	if err != nil {
 		return outcome{}, err
@@ -51,7 +51,7 @@ func clusterUp(ctx context.Context, p *platform.Platform, real string) (outcome,
 	if err != nil {
 		return outcome{}, err
 	}
-	return seen(fmt.Sprintf("Kubernetes %s is up, with %s%d GPUs on %d simulated nodes", gitVersion, real, gpus, simulatedNodes)), nil
+	return seen(fmt.Sprintf("Kubernetes %s is up, with %s%d GPUs on %d simulated nodes", gitVersion, beside, gpus, simulatedNodes)), nil
 }
 
 // installed tells of what bootstrap installs.

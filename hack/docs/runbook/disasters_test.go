@@ -86,8 +86,8 @@ func blunder(t *testing.T, w *world) {
 // edit commits a change of chat's Deployment.
 func (w *world) edit(t *testing.T, from, to string, more ...platform.Edit) {
 	t.Helper()
-	edits := append(more, platform.Edit{Path: "infra/base/chat/deployment.yaml", Old: from, New: to})
-	if _, err := w.Repository.Push(t.Context(), platform.Change{Author: author, Message: "Change chat", Edits: edits}); err != nil {
+	more = append(more, platform.Edit{Path: "infra/base/chat/deployment.yaml", Old: from, New: to})
+	if _, err := w.Repository.Push(t.Context(), platform.Change{Author: author, Message: "Change chat", Edits: more}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -60,7 +60,7 @@ var command = regexp.MustCompile("^`((?:kubectl|git|flux|helm|etcdutl|sops) [^`]
 func inText(page *markdown.Page, steps []Step) error {
 	for span := range strings.Lines(markdown.Code(page.Prose)) {
 		match := command.FindStringSubmatch(strings.TrimSpace(span))
-		if match != nil && !slices.ContainsFunc(steps, func(s Step) bool { return strings.Contains(s.Script, match[1]) }) {
+		if len(match) > 1 && !slices.ContainsFunc(steps, func(s Step) bool { return strings.Contains(s.Script, match[1]) }) {
 			return fmt.Errorf("%s: %s stands in the text, and no block of the page runs it", page.Path, match[0])
 		}
 	}

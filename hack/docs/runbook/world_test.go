@@ -168,8 +168,11 @@ func (w *world) run(t *testing.T, script string) string {
 // fails returns nil if a script fails and prints these words.
 func (w *world) fails(ctx context.Context, words, script string) error {
 	out, err := w.try(ctx, script)
-	if err == nil || !strings.Contains(out, words) {
-		return fmt.Errorf("it ends with %v, want %q: %s", err, words, out)
+	switch {
+	case err == nil:
+		return fmt.Errorf("it succeeds, and should fail with %q: %s", words, out)
+	case !strings.Contains(out, words):
+		return fmt.Errorf("it fails without a word of %q: %w: %s", words, err, out)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,7 @@ import (
 // A rig is a test with a namespace of its own, named after its folder of testdata.
 type rig struct {
 	*testing.T
-	ctx  context.Context //nolint:containedctx // It is the test's own, and every step is a method.
+	ctx  context.Context
 	site *platform.Platform
 	name string
 	// values are what stands between @ signs in the files of testdata.
@@ -36,9 +37,7 @@ func newRig(t *testing.T, site *platform.Platform, name string, values map[strin
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	r := &rig{T: t, ctx: ctx, site: site, name: name, values: map[string]string{"IMAGES": platform.ImagesRegistry}}
-	for key, value := range values {
-		r.values[key] = value
-	}
+	maps.Copy(r.values, values)
 	repo, err := site.AddRepository(ctx, name, r.files("repo"))
 	if err != nil {
 		t.Fatal(err)
