@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -84,7 +83,6 @@ type installation struct {
 	objects     []*unstructured.Unstructured
 	deployments map[string]*appsv1.Deployment
 	services    map[string]*corev1.Service
-	policies    map[string]*networkingv1.NetworkPolicy
 	budgets     map[string]*policyv1.PodDisruptionBudget
 }
 
@@ -93,7 +91,7 @@ func (o overlay) build(t *testing.T) *installation {
 	in := &installation{
 		overlay: o, objects: build(t, o.dir()),
 		deployments: map[string]*appsv1.Deployment{}, services: map[string]*corev1.Service{},
-		policies: map[string]*networkingv1.NetworkPolicy{}, budgets: map[string]*policyv1.PodDisruptionBudget{},
+		budgets: map[string]*policyv1.PodDisruptionBudget{},
 	}
 	for _, object := range in.objects {
 		switch object.GetKind() {
@@ -101,8 +99,6 @@ func (o overlay) build(t *testing.T) *installation {
 			in.deployments[object.GetName()] = typed[appsv1.Deployment](t, object)
 		case "Service":
 			in.services[object.GetName()] = typed[corev1.Service](t, object)
-		case "NetworkPolicy":
-			in.policies[object.GetName()] = typed[networkingv1.NetworkPolicy](t, object)
 		case "PodDisruptionBudget":
 			in.budgets[object.GetName()] = typed[policyv1.PodDisruptionBudget](t, object)
 		}

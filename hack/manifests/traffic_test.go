@@ -18,7 +18,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/weir-gitops/weir/hack/docs/markdown"
@@ -77,6 +76,23 @@ func TestTrafficMatrix(t *testing.T) {
 	}
 }
 
+// TestForeignPodsInFluxsNamespace checks that the drop-in leaves the pods of
+// others, notification-controller's above all, reachable.
+func TestForeignPodsInFluxsNamespace(t *testing.T) {
+	t.Parallel()
+	pods, policies := network(t, build(t, overlays()["drop-in"].dir()))
+	kustomize := pods["kustomize-controller"]
+	foreign := endpoint{
+		namespace: kustomize.namespace, labels: labels.Set{"app": "notification-controller", partOf: "flux", component: "notification-controller"},
+		ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 9090}},
+	}
+	for who, from := range map[string]endpoint{"a pod elsewhere": {namespace: "elsewhere"}, "kustomize-controller": kustomize} {
+		if !permits(policies, connection{from, foreign, corev1.ProtocolTCP, 9090}) {
+			t.Errorf("%s cannot connect to a pod of Flux's in the same namespace", who)
+		}
+	}
+}
+
 // network returns the pods of an overlay by their Deployments, and its policies.
 func network(t *testing.T, objects []*unstructured.Unstructured) (map[string]endpoint, []networkingv1.NetworkPolicy) {
 	t.Helper()
@@ -84,24 +100,15 @@ func network(t *testing.T, objects []*unstructured.Unstructured) (map[string]end
 	for _, object := range objects {
 		switch object.GetKind() {
 		case "Deployment":
-			d := into[appsv1.Deployment](t, object)
+			d := typed[appsv1.Deployment](t, object)
 			container := d.Spec.Template.Spec.Containers[0]
 			program, _, _ := strings.Cut(path.Base(container.Image), ":")
 			pods[d.Name] = endpoint{program: program, namespace: d.Namespace, labels: d.Spec.Template.Labels, ports: container.Ports}
 		case "NetworkPolicy":
-			policies = append(policies, into[networkingv1.NetworkPolicy](t, object))
+			policies = append(policies, *typed[networkingv1.NetworkPolicy](t, object))
 		}
 	}
 	return pods, policies
-}
-
-func into[T any](t *testing.T, object *unstructured.Unstructured) T {
-	t.Helper()
-	var typed T
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &typed); err != nil {
-		t.Fatal(err)
-	}
-	return typed
 }
 
 // A matrix says by "<to> <port>" who may connect.

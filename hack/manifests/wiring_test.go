@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -137,96 +136,4 @@ func number(d *appsv1.Deployment, port intstr.IntOrString) int32 {
 		}
 	}
 	return 0
-}
-
-// peer is who connects, in the terms of network policies.
-type peer struct {
-	// deployment in the namespace of Weir, nil for others.
-	deployment *appsv1.Deployment
-	// pod tells whether it is a pod of another namespace, if it has no
-	// Deployment, or a process outside of all pods, such as an API server.
-	pod bool
-}
-
-// admits tells whether the policies of an installation let a peer connect to a
-// port of a Deployment's pods.
-func (in *installation) admits(t *testing.T, from peer, to *appsv1.Deployment, port int32) bool {
-	t.Helper()
-	isolated := false
-	for _, policy := range in.policies {
-		if !selects(t, &policy.Spec.PodSelector, to) {
-			continue
-		}
-		isolated = true
-		for _, rule := range policy.Spec.Ingress {
-			if admitsPort(to, rule.Ports, port) && admitsPeer(t, rule.From, from) {
-				return true
-			}
-		}
-	}
-	return !isolated
-}
-
-func admitsPort(to *appsv1.Deployment, ports []networkingv1.NetworkPolicyPort, port int32) bool {
-	return len(ports) == 0 || slices.ContainsFunc(ports, func(p networkingv1.NetworkPolicyPort) bool { return number(to, *p.Port) == port })
-}
-
-func admitsPeer(t *testing.T, peers []networkingv1.NetworkPolicyPeer, from peer) bool {
-	t.Helper()
-	return len(peers) == 0 || slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
-		switch {
-		case p.IPBlock != nil:
-			return false
-		case p.NamespaceSelector != nil:
-			// Every namespace is what the policies of Weir mean.
-			return (from.pod || from.deployment != nil) && len(p.NamespaceSelector.MatchLabels) == 0 && p.PodSelector == nil
-		}
-		return from.deployment != nil && selects(t, p.PodSelector, from.deployment)
-	})
-}
-
-// TestTraffic checks who can connect where, as docs/security.md says: anybody
-// to metrics and the webhook, but for what is no pod to metrics, and the
-// controllers to artifacts.
-func TestTraffic(t *testing.T) {
-	t.Parallel()
-	forEach(t, func(t *testing.T, in *installation) {
-		peers := map[string]peer{"a pod elsewhere": {pod: true}, "an API server": {}}
-		for name, d := range in.deployments {
-			peers[name] = peer{deployment: d}
-		}
-		for name, to := range in.deployments {
-			for who, from := range peers {
-				for _, port := range []int32{8080, 9090, 9440, 9443, 22} {
-					want := false
-					switch port {
-					case 8080:
-						want = from.pod || from.deployment != nil
-					case 9090:
-						want = strings.HasPrefix(name, "source-controller") && from.deployment != nil
-					case 9443:
-						want = name == "gpu-quota-controller"
-					}
-					if got := in.admits(t, from, to, port); got != want {
-						t.Errorf("%s to port %d of %s: %t, want %t", who, port, name, got, want)
-					}
-				}
-			}
-		}
-	})
-}
-
-// TestForeignPodsInFluxsNamespace checks that the drop-in leaves the pods of
-// others, notification-controller's above all, reachable.
-func TestForeignPodsInFluxsNamespace(t *testing.T) {
-	t.Parallel()
-	in := overlays()["drop-in"].build(t)
-	foreign := &appsv1.Deployment{}
-	foreign.Spec.Template.Labels = map[string]string{"app": "notification-controller", partOf: "flux", component: "notification-controller"}
-	foreign.Spec.Template.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 9090}}}}
-	for who, from := range map[string]peer{"a pod elsewhere": {pod: true}, "kustomize-controller": {deployment: in.deployments["kustomize-controller"]}} {
-		if !in.admits(t, from, foreign, 9090) {
-			t.Errorf("%s cannot connect to a pod of Flux's in the same namespace", who)
-		}
-	}
 }

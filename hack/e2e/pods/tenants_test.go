@@ -47,7 +47,7 @@ func TestTenants(t *testing.T) {
 		{"kustomization", "neighbour", "forbidden"},
 		{"kustomization", "cluster", "forbidden"},
 		// Another's source, and values from another's Secret by name of the namespace.
-		{"kustomization", "source", "cross-namespace"},
+		{"kustomization", "source", "other namespaces"},
 		// An account that nobody gave rights to.
 		{"kustomization", "nobody", "forbidden"},
 		{"helmrelease", "chart", "forbidden"},
