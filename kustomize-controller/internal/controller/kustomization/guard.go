@@ -220,15 +220,6 @@ func (m *memory) confirms(s *scope) bool {
 	return ok && held.present != s.obj.Annotations[kustomizev1.ConfirmPruneAnnotation]
 }
 
-// lookAgain has a held prune looked at again after a while: somebody may have
-// deleted the objects by hand.
-func (s *scope) lookAgain(result ctrl.Result, err error) ctrl.Result {
-	if _, held := errors.AsType[*heldPruneError](err); held {
-		result.RequeueAfter = s.retryAfter()
-	}
-	return result
-}
-
 // holdDeletion shows that the deletion of a Kustomization waits to be
 // confirmed, and tells of it once.
 func (c *Controller) holdDeletion(s *scope, held *heldPruneError) (ctrl.Result, error) {

@@ -70,6 +70,19 @@ func (s *scope) next() (after time.Duration) {
 	return after
 }
 
+// lookAgain has the Kustomization back sooner than its outcome asks for, where
+// nobody tells of what happens meanwhile: after a held prune, whose objects
+// somebody may have deleted by hand, and while objects may not be watched.
+func (s *scope) lookAgain(result ctrl.Result, outcome error) ctrl.Result {
+	if _, held := errors.AsType[*heldPruneError](outcome); held {
+		result.RequeueAfter = s.retryAfter()
+	}
+	if s.recheck > 0 && result.RequeueAfter > s.recheck {
+		result.RequeueAfter = s.recheck
+	}
+	return result
+}
+
 // retryAfter is the time until a failed attempt is repeated.
 func (s *scope) retryAfter() time.Duration {
 	if s.memory.failure != nil {
