@@ -16,7 +16,7 @@ import (
 
 // TestTenants installs the overlay for clusters with tenants, on a cluster of its
 // own, has one tenant reach for what is another's in every way that a manifest
-// has, and at last uninstalls Weir in the crude way.
+// has, and at last uninstalls Weir.
 func TestTenants(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
@@ -77,12 +77,24 @@ func TestTenants(t *testing.T) {
 	t.Run("uninstall", func(t *testing.T) { uninstalls(ctx, t, r) })
 }
 
-// uninstalls deletes everything that the overlay installed, and sees the tenant's
-// workload serve on and nothing of Weir left.
+// uninstalls follows the steps of bootstrap's page, and sees the tenant's workload
+// serve on and nothing of Weir left.
 func uninstalls(ctx context.Context, t *testing.T, r *rig) {
 	before := r.kubectl("get", "deployment/server", "--namespace=tenants", "--output=jsonpath={.metadata.uid}")
-	if _, err := r.site.Kubectl(ctx, "delete", "--ignore-not-found", "--timeout=120s", "-k", r.site.Bootstrap()+"/locked-down"); err != nil {
-		t.Fatal(err)
+	crds := []string{"delete", "crd", "--timeout=60s"}
+	for name := range strings.FieldsSeq(r.kubectl("get", "crd", "--output=jsonpath={.items[*].metadata.name}")) {
+		if strings.HasSuffix(name, ".fluxcd.io") || strings.HasSuffix(name, ".weir.dev") {
+			crds = append(crds, name)
+		}
+	}
+	for _, args := range [][]string{
+		crds,
+		{"delete", "deployments", "--all", "--namespace=" + platform.Namespace, "--cascade=foreground", "--timeout=90s"},
+		{"delete", "--ignore-not-found", "--timeout=90s", "-k", r.site.Bootstrap() + "/locked-down"},
+	} {
+		if _, err := r.site.Kubectl(ctx, args...); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if after := r.kubectl("get", "deployment/server", "--namespace=tenants", "--output=jsonpath={.metadata.uid}"); after != before {
 		t.Errorf("the Deployment was %s and is %s", before, after)
