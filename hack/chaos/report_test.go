@@ -56,9 +56,10 @@ func TestKeys(t *testing.T) {
 	got := keys([]result{
 		{Scenario: kill, Times: 3, Seconds: []float64{1, 9, 2}, Losses: []string{"one"}},
 		{Scenario: "leader", Times: 1, Seconds: []float64{12}, Losses: []string{"two", "three"}},
+		{Scenario: "etcd", Times: 1, Losses: []string{"four"}},
 	})
 	want := map[string]float64{
-		"chaos_lost": 3, "chaos_scenarios": 2, "chaos_disturbances": 4, "chaos_worst_seconds": 12, "chaos_kill_seconds": 9, "failover_seconds": 12,
+		"chaos_lost": 3, "chaos_etcd_lost": 1, "chaos_scenarios": 3, "chaos_disturbances": 5, "chaos_worst_seconds": 12, "chaos_kill_seconds": 9, "failover_seconds": 12,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
