@@ -15,7 +15,7 @@ import (
 
 var (
 	link       = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
-	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
 )
 
 // TestLinksResolve follows every relative link to its file and heading.
