@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/weir-gitops/weir/hack/platform"
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // memoryLimit is that of the shipped Deployment, which Go takes as its soft
@@ -61,7 +61,7 @@ func startController(ctx context.Context, r *rig, name string, flags ...string) 
 	if err != nil {
 		return nil, err
 	}
-	if c.metrics, err = freeAddress(); err != nil {
+	if c.metrics, err = testkit.FreeAddress(); err != nil {
 		return nil, err
 	}
 	c.program, c.kubeconfig = program, kubeconfig
@@ -177,12 +177,4 @@ func (c *controller) cpuSeconds() (float64, error) {
 	}
 	_, children, err := family(c.cmd.Process.Pid)
 	return own + children, err
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -62,11 +61,11 @@ func Programs() []string {
 // service account, so that the RBAC that ships is what they work with. It
 // returns once all are ready.
 func (p *Platform) StartControllers(ctx context.Context) error {
-	artifacts, err := freeAddress(ctx)
+	artifacts, err := testkit.FreeAddress()
 	if err != nil {
 		return err
 	}
-	webhook, err := freeAddress(ctx)
+	webhook, err := testkit.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -162,11 +161,11 @@ func (p *Platform) newController(ctx context.Context, name string, flags func(di
 	if err := testkit.WriteKubeconfig(account, c.Kubeconfig); err != nil {
 		return nil, err
 	}
-	health, err := freeAddress(ctx)
+	health, err := testkit.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	if c.Metrics, err = freeAddress(ctx); err != nil {
+	if c.Metrics, err = testkit.FreeAddress(); err != nil {
 		return nil, err
 	}
 	c.ready = "http://" + health + "/readyz"
@@ -298,13 +297,4 @@ func (c *Controller) LogTail(lines int) string {
 	}
 	all := strings.Split(strings.TrimSpace(string(content)), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// freeAddress returns an address of this machine that nobody listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return listener.Addr().String(), listener.Close()
 }

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // Prometheus is a real one that scrapes the controllers every second.
@@ -47,7 +49,7 @@ func (p *Platform) StartPrometheus(ctx context.Context) (*Prometheus, error) {
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		return nil, fmt.Errorf("configure Prometheus: %w", err)
 	}
-	address, err := freeAddress(ctx)
+	address, err := testkit.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

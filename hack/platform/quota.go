@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // newQuotaController prepares a gpu-quota-controller that serves its webhook
@@ -40,7 +42,7 @@ func (p *Platform) StartQuotaReplicas(ctx context.Context, n int, flags ...strin
 	addresses := make([]string, n)
 	for i := range addresses {
 		var err error
-		if addresses[i], err = freeAddress(ctx); err != nil {
+		if addresses[i], err = testkit.FreeAddress(); err != nil {
 			return nil, err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // leaderLabel is what the artifact Service selects.
@@ -29,7 +31,7 @@ func (p *Platform) StartSourceReplicas(ctx context.Context, n int, flags ...stri
 	var errs []error
 	for i := range n {
 		pod := fmt.Sprintf("source-controller-%d", i)
-		address, err := freeAddress(ctx)
+		address, err := testkit.FreeAddress()
 		if err != nil {
 			return nil, err
 		}

@@ -47,15 +47,12 @@ func (p *QuotaController) run(ctx context.Context, c *Cluster, folder string) er
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	address, err := FreeAddress()
 	if err != nil {
 		return err
 	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return err
-	}
-	if err := listener.Close(); err != nil {
 		return err
 	}
 	p.cmd = exec.CommandContext(ctx, program, "--metrics-addr=0", "--health-addr=0", "--runtime-namespace=weir-system",

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/weir-gitops/weir/pkg/gpu"
+	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
 // front stands for the Service: it connects to one replica after the other, and
@@ -82,7 +83,7 @@ func TestReplicas(t *testing.T) {
 	controller.stop()
 	ports := make([]int, 2)
 	for i := range ports {
-		port, err := freePort()
+		port, err := testkit.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -87,7 +86,7 @@ func setup(ctx context.Context) error {
 		return err
 	}
 	books = ledger.NewStore(clients.CoreV1(), namespace, nil)
-	port, err := freePort()
+	port, err := testkit.FreePort()
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func (p *process) start(ctx context.Context, flags ...string) error {
 	if err != nil {
 		return err
 	}
-	health, err := freePort()
+	health, err := testkit.FreePort()
 	if err != nil {
 		return err
 	}
@@ -165,15 +164,6 @@ func (p *process) stop() {
 	if err := <-p.done; err != nil {
 		fmt.Fprintln(os.Stderr, "the controller ended:", err)
 	}
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // poll repeats check until it returns nil; the error is the last one.

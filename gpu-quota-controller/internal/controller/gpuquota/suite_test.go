@@ -6,7 +6,6 @@ package gpuquota_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -120,13 +119,11 @@ func start(config *rest.Config, flags ...string) *process {
 }
 
 func freePort() int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testkit.FreePort()
 	if err != nil {
 		return 0 // which the controller refuses
 	}
-	defer listener.Close()
-	address, _ := listener.Addr().(*net.TCPAddr)
-	return address.Port
+	return port
 }
 
 // stop ends the controller and waits until it is gone.
