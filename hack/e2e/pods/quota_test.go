@@ -25,7 +25,7 @@ func TestQuotaRefusesAndAdmits(t *testing.T) {
 	r.awaitReady("kustomization/work", "")
 	r.awaitText("gpu 2/2", "get", "gpuquota/quota", "--output=jsonpath={.status.summary}")
 
-	r.push(platform.Change{Message: "Train on four GPUs", Edits: []platform.Edit{{Path: "work/trainer.yaml", Old: "replicas: 1", New: "replicas: 2"}}})
+	r.push(platform.Change{Message: "Train on four GPUs", Edits: []platform.Edit{{Path: "training/trainer.yaml", Old: "replicas: 1", New: "replicas: 2"}}})
 	r.awaitText("GPU", "get", "kustomization/work", "--namespace=quota", `--output=jsonpath={.status.conditions[?(@.type=="Ready")].message}`)
 	if got := r.kubectl("get", "deployment/trainer", "--namespace=quota", "--output=jsonpath={.spec.replicas}"); got != "1" {
 		t.Errorf("a refused commit has set %s replicas", got)

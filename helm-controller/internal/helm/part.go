@@ -32,7 +32,7 @@ func bare(c *chart.Chart) (part, error) {
 	if err != nil {
 		return part{}, fmt.Errorf("write the metadata of chart %s: %w", c.Name(), err)
 	}
-	out := part{From: placeOf(c), Metadata: metadata, Values: c.Values}
+	out := part{From: numberOf(c), Metadata: metadata, Values: c.Values}
 	for _, sub := range c.Dependencies() {
 		inner, err := bare(sub)
 		if err != nil {
@@ -120,8 +120,8 @@ func number(c *chart.Chart) {
 	})
 }
 
-// placeOf returns what number has written, or 0.
-func placeOf(c *chart.Chart) int {
+// numberOf returns what number has written, or 0.
+func numberOf(c *chart.Chart) int {
 	if len(c.Raw) != 1 {
 		return 0
 	}
