@@ -58,7 +58,7 @@ func New(registry prometheus.Registerer, mgr ctrl.Manager, finalizers ...string)
 		}, object),
 		delivery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "weir_delivery_seconds",
-			Help:    "How long a new revision took until a Kustomization was ready at it, from its commit or from its artifact.",
+			Help:    "How long a new revision took until a Kustomization or HelmRelease was ready at it, from its commit or from its artifact.",
 			Buckets: []float64{.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600},
 		}, []string{"kind", "namespace", "from"}),
 	}

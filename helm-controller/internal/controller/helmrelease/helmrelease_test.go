@@ -8,6 +8,7 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	"github.com/google/go-cmp/cmp"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	helmv2 "github.com/weir-gitops/weir/api/helm/v2"
 	"github.com/weir-gitops/weir/api/meta"
@@ -44,8 +45,14 @@ func TestInstallsUpgradesAndUninstalls(t *testing.T) {
 	if obj = s.awaitReady("web", 2); obj.Status.LastAttemptedReleaseAction != helmv2.ReleaseActionUpgrade {
 		t.Errorf("status\n%s", statusText(obj))
 	}
+	if got := s.deliveries(); got != 1 {
+		t.Errorf("%d deliveries of a new chart were measured, want 1", got)
+	}
 	s.edit("web", values("message: changed"))
 	s.awaitReady("web", 3)
+	if got := s.deliveries(); got != 1 {
+		t.Errorf("%d deliveries were measured after new values of the same chart, want 1", got)
+	}
 	if got := s.value("web-config"); got != "changed" {
 		t.Errorf("value %q", got)
 	}
@@ -55,4 +62,24 @@ func TestInstallsUpgradesAndUninstalls(t *testing.T) {
 		t.Error("the release is still there")
 	}
 	s.eventually("the HelmChart is gone", func() bool { return !s.exists("source.toolkit.fluxcd.io/v1/HelmChart", s.ns+"-web") })
+}
+
+// deliveries is how many deliveries of the suite's namespace were measured.
+func (s *suite) deliveries() (count uint64) {
+	s.Helper()
+	families, err := ctrlmetrics.Registry.Gather()
+	s.must(err)
+	for _, family := range families {
+		if family.GetName() != "weir_delivery_seconds" {
+			continue
+		}
+		for _, series := range family.GetMetric() {
+			for _, label := range series.GetLabel() {
+				if label.GetName() == "namespace" && label.GetValue() == s.ns {
+					count += series.GetHistogram().GetSampleCount()
+				}
+			}
+		}
+	}
+	return count
 }

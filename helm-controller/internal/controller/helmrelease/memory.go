@@ -59,6 +59,8 @@ type memory struct {
 	unwatched string
 	// planned is what the last plan was made for.
 	planned plannedFor
+	// ready is the digest of the chart that the release was last ready at.
+	ready string
 }
 
 // begin starts a round anew: what was done counts no more, and nothing is waited

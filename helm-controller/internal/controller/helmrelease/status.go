@@ -5,6 +5,7 @@ package helmrelease
 
 import (
 	"errors"
+	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -40,7 +41,20 @@ func (c *Controller) finish(s *scope, err error) (ctrl.Result, error) {
 		SetObservedGeneration: func(generation int64) { s.obj.Status.ObservedGeneration = generation },
 		Failed:                func(reason, message string) { c.warn(s, reason, message) },
 	})
+	c.measureDelivery(s)
 	return result, err
+}
+
+// measureDelivery measures how long a new chart took, once it is what runs. The
+// first one that this process sees may have been there before it.
+func (c *Controller) measureDelivery(s *scope) {
+	if s.artifact == nil || planOnly(s.obj) || !conditions.IsReady(s.obj) {
+		return
+	}
+	if before := s.memory.ready; before != "" && before != s.artifact.Digest {
+		c.Metrics.Delivered(s.obj, s.artifact, time.Now())
+	}
+	s.memory.ready = s.artifact.Digest
 }
 
 // verdict is what the conditions say of a release that nothing is to be done
