@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +39,23 @@ type arena struct {
 	out    io.Writer
 
 	apps, releases, models *observer
-	end                    func() error // of the load
+	// working is why the load has ended before its time, if it has; end ends it.
+	working, end func() error
+	// undo is what remains to be done after a scenario, the last first.
+	undo []func(context.Context) error
+}
+
+// afterwards has something done when a scenario is over.
+func (a *arena) afterwards(do func(context.Context) error) { a.undo = append(a.undo, do) }
+
+// tidy does what remains to be done after a scenario.
+func (a *arena) tidy(ctx context.Context) error {
+	var errs []error
+	for _, undo := range slices.Backward(a.undo) {
+		errs = append(errs, undo(ctx))
+	}
+	a.undo = nil
+	return errors.Join(errs...)
 }
 
 // enter puts the load on a ground and returns when the cluster is as Git says.
@@ -75,6 +92,7 @@ func enter(ctx context.Context, g ground, out io.Writer) (_ *arena, err error) {
 		a.crowd.run(loadCtx)
 		return nil
 	})
+	a.working = func() error { return context.Cause(loadCtx) }
 	a.end = func() error {
 		stop()
 		return group.Wait()

@@ -11,7 +11,7 @@ import (
 
 // A ground is where Weir runs while it is disturbed.
 type ground interface {
-	// name is "pods" or "processes".
+	// name is what the page calls it, such as "pods".
 	name() string
 	// cluster is the one that Weir works on.
 	cluster() *testkit.Cluster

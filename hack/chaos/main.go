@@ -32,7 +32,7 @@ type options struct {
 	only    []string
 	minutes float64
 	ground  string
-	keep    bool
+	record  bool
 	soak    float64
 }
 
@@ -42,7 +42,7 @@ func main() {
 	flag.Float64Var(&o.minutes, "minutes", 10, "how long controllers are killed at random, and how old the snapshot is that etcd goes back to")
 	flag.StringVar(&o.ground, "ground", onNode, "what Weir runs as: processes; pods on a real node, which takes root; or two replicas of each as pods")
 	flag.Float64Var(&o.soak, "soak", 0, "break nothing, but work on for so many minutes and see what grows")
-	flag.BoolVar(&o.keep, "record", true, "write the figures into "+page)
+	flag.BoolVar(&o.record, "record", true, "write the figures into "+page)
 	flag.Parse()
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
@@ -114,7 +114,7 @@ func (a *arena) soakAndKeep(ctx context.Context, o options) error {
 	for _, loss := range s.Losses {
 		fmt.Fprintf(a.out, "  lost: %s\n", loss)
 	}
-	if !o.keep {
+	if !o.record {
 		fmt.Fprint(a.out, soakTable(&s))
 		return nil
 	}
@@ -134,7 +134,7 @@ func (a *arena) playAll(ctx context.Context, o options, chosen []string, all []s
 			fmt.Fprintf(a.out, "  lost: %s\n", loss)
 		}
 		done = append(done, r)
-		if o.keep {
+		if o.record {
 			if err := record(r); err != nil {
 				return err
 			}
@@ -156,7 +156,7 @@ func grounds() map[string]func(context.Context) (ground, error) {
 	return map[string]func(context.Context) (ground, error){
 		onProcesses: func(ctx context.Context) (ground, error) { return startProcesses(ctx) },
 		onNode:      func(ctx context.Context) (ground, error) { return startPods(ctx, ".", "pods") },
-		"replicas": func(ctx context.Context) (ground, error) {
+		onReplicas: func(ctx context.Context) (ground, error) {
 			return startPods(ctx, "high-availability", "pods, two replicas")
 		},
 	}

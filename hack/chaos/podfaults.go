@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/weir-gitops/weir/hack/platform"
 )
@@ -66,7 +67,7 @@ func failOver(ctx context.Context, a *arena, g *podGround) (func(context.Context
 	if err := g.killPod(ctx, leader); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, rightPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, rightPatience, errNotRight)
 	defer cancel()
 	return nil, await(ctx, func(ctx context.Context) error {
 		next, err := g.leader(ctx)
@@ -140,7 +141,12 @@ func drain(ctx context.Context, _ *arena, g *podGround) (func(context.Context) e
 const smallDisk = `{"spec":{"template":{"spec":{"volumes":[{"name":"data","emptyDir":{"medium":"Memory","sizeLimit":"16Mi"}}]}}}}`
 
 // fillDisk writes until nothing more fits on the disk of source-controller.
-func fillDisk(ctx context.Context, _ *arena, g *podGround) (func(context.Context) error, error) {
+func fillDisk(ctx context.Context, a *arena, g *podGround) (func(context.Context) error, error) {
+	restore, err := g.restorer(ctx, sourceController)
+	if err != nil {
+		return nil, err
+	}
+	a.afterwards(restore)
 	if err := g.patchAndWait(ctx, sourceController, smallDisk); err != nil {
 		return nil, err
 	}
@@ -201,14 +207,17 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// littleMemory ends what runs before it starts what cannot.
+const littleMemory = `{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null},"template":{"spec":{"containers":[
+	{"name":"manager","resources":{"requests":{"memory":"16Mi"},"limits":{"memory":"16Mi"}}}]}}}}`
+
 // starve has kustomize-controller run with less memory than it takes.
 func starve(ctx context.Context, _ *arena, g *podGround) (func(context.Context) error, error) {
-	limit := func(memory string) string {
-		return fmt.Sprintf(`{"spec":{"strategy":{"type":"Recreate","rollingUpdate":null},"template":{"spec":{"containers":[
-			{"name":"manager","resources":{"requests":{"memory":"16Mi"},"limits":{"memory":%q}}}]}}}}`, memory)
+	lift, err := g.restorer(ctx, kustomizeController)
+	if err != nil {
+		return nil, err
 	}
-	lift := func(ctx context.Context) error { return g.patch(ctx, kustomizeController, limit("1Gi")) }
-	if err := g.patch(ctx, kustomizeController, limit("16Mi")); err != nil {
+	if err := g.patch(ctx, kustomizeController, littleMemory); err != nil {
 		return nil, err
 	}
 	patient, cancel := context.WithTimeout(ctx, rightPatience)
@@ -247,6 +256,27 @@ func (g *podGround) patchAndWait(ctx context.Context, controller, change string)
 	}
 	_, err := g.p.Kubectl(ctx, "rollout", "status", "deployment", controller, "--namespace="+platform.Namespace, "--timeout=120s")
 	return err
+}
+
+// restorer returns what makes a Deployment again what it is now: what comes after
+// this is to find what is shipped.
+func (g *podGround) restorer(ctx context.Context, controller string) (func(context.Context) error, error) {
+	deployments := g.clients.AppsV1().Deployments(platform.Namespace)
+	shipped, err := deployments.Get(ctx, controller, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("see what %s is shipped as: %w", controller, err)
+	}
+	return func(ctx context.Context) error {
+		return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			now, err := deployments.Get(ctx, controller, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			now.Spec = shipped.Spec
+			_, err = deployments.Update(ctx, now, metav1.UpdateOptions{})
+			return err
+		})
+	}, nil
 }
 
 // patch changes a Deployment.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-gitops/weir/hack/chaos/judge"
+	"github.com/weir-gitops/weir/hack/platform"
 )
 
 // root of the repository.
@@ -151,16 +152,27 @@ func TestLoad(t *testing.T) {
 
 func TestSoakFindsWhatGrows(t *testing.T) {
 	t.Parallel()
-	s := &soak{Date: time.Unix(0, 0), Samples: map[string]map[string][]judge.Sample{}}
+	s := &soak{Date: time.Unix(0, 0), Samples: map[string]map[string][]judge.Sample{}, Restarts: map[string]int{}, started: map[string]float64{}}
 	for minute := range 21 {
 		m := float64(minute)
+		s.Looks++
 		for _, measure := range measures() {
-			s.add(measure.key, sourceController, m, 100)
-			s.add(measure.key, helmController, m, 100+map[bool]float64{true: 2 * m}[measure.key == "memory"])
+			for _, name := range platform.Programs() {
+				if name == imageController && measure.key == "files" && minute > 8 {
+					continue
+				}
+				s.add(measure.key, name, m, 100+map[bool]float64{true: 2 * m}[measure.key == "memory" && name == helmController])
+			}
 		}
+		s.start(sourceController, 1)
+		s.start(kustomizeController, map[bool]float64{true: 2, false: 1}[minute > 10])
 		s.add(etcdObjects, "all but Events", m, 500)
 	}
-	want := []string{"Resident memory of helm-controller grew by 30.0"}
+	want := []string{
+		"Resident memory of helm-controller grew by 30.0",
+		"Open file descriptors of image-automation-controller was seen 4 times only",
+		"kustomize-controller was started anew 1 times",
+	}
 	if diff := cmp.Diff(want, s.growth()); diff != "" {
 		t.Errorf("what grows (-want +got):\n%s", diff)
 	}

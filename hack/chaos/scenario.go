@@ -60,7 +60,8 @@ type result struct {
 
 // disturb runs a scenario and judges it.
 func (a *arena) disturb(ctx context.Context, s scenario) (result, error) {
-	return a.judged(ctx, s.name, s.did, func(ctx context.Context, r *result) error {
+	return a.judged(ctx, s.name, s.did, func(ctx context.Context, r *result) (err error) {
+		defer func() { err = errors.Join(err, a.tidy(ctx)) }()
 		for i := range s.times {
 			took, err := a.once(ctx, s)
 			if err != nil {
@@ -97,6 +98,10 @@ func (a *arena) judged(ctx context.Context, name, did string, disturb func(ctx c
 	a.load.pause(true)
 	if _, err := a.untilRight(ctx, time.Now()); err != nil {
 		fmt.Fprintf(a.out, "%v\n%s", err, a.ground.lastWords(ctx))
+		r.Losses = append(r.Losses, err.Error())
+	}
+	if err := a.working(); err != nil {
+		return r, fmt.Errorf("the load ended during %s: %w", name, err)
 	}
 	r.Minutes = time.Since(begun).Minutes()
 	losses, err := a.losses(ctx, len(charged))

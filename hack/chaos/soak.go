@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -30,6 +31,9 @@ const (
 	// does not count.
 	sampleEvery = time.Minute
 	warmUp      = 0.25
+	// seen is the part of the samples that have to be there: what was not looked
+	// at is not flat.
+	seen = 0.9
 	// soakFigures is what the soak found.
 	soakFigures = "docs/soak.json"
 )
@@ -63,12 +67,19 @@ type soak struct {
 	Minutes float64                              `json:"minutes"`
 	Commits int                                  `json:"commits"`
 	Samples map[string]map[string][]judge.Sample `json:"samples"`
-	Losses  []string                             `json:"losses"`
+	// Looks is how often it was sampled, and Restarts how often a controller was
+	// found to be another process than before: one that leaks until it is ended
+	// has no slope.
+	Looks    int            `json:"looks"`
+	Restarts map[string]int `json:"restarts"`
+	Losses   []string       `json:"losses"`
+
+	started map[string]float64
 }
 
 // soak works on for a time and samples.
 func (a *arena) soak(ctx context.Context, length time.Duration) (soak, error) {
-	s := soak{Ground: a.ground.name(), Date: time.Now().UTC().Truncate(time.Second), Samples: map[string]map[string][]judge.Sample{}}
+	s := soak{Ground: a.ground.name(), Date: time.Now().UTC().Truncate(time.Second), Samples: map[string]map[string][]judge.Sample{}, Restarts: map[string]int{}, started: map[string]float64{}}
 	r, err := a.judged(ctx, "soak", "nothing", func(ctx context.Context, _ *result) error {
 		begun := time.Now()
 		for {
@@ -97,7 +108,16 @@ func (s *soak) add(measure, of string, minute, value float64) {
 	s.Samples[measure][of] = append(s.Samples[measure][of], judge.Sample{Minute: minute, Value: value})
 }
 
+// start is told when the process of a controller began.
+func (s *soak) start(of string, at float64) {
+	if before, known := s.started[of]; known && before != at {
+		s.Restarts[of]++
+	}
+	s.started[of] = at
+}
+
 func (a *arena) sample(ctx context.Context, s *soak, minute float64) error {
+	s.Looks++
 	var errs []error
 	for _, name := range platform.Programs() {
 		text, err := a.ground.metrics(ctx, name)
@@ -113,6 +133,7 @@ func (a *arena) sample(ctx context.Context, s *soak, minute float64) error {
 		for _, m := range measures() {
 			s.add(m.key, name, minute, sum(families[m.metric], nil)/m.scale)
 		}
+		s.start(name, sum(families["process_start_time_seconds"], nil))
 	}
 	clients, err := kubernetes.NewForConfig(a.ground.cluster().Config())
 	if err != nil {
@@ -152,13 +173,20 @@ func sum(family *dto.MetricFamily, counts func(map[string]string) bool) float64 
 	return total
 }
 
-// growth returns a sentence for everything that grew.
+// growth returns a sentence for everything that grew, was not seen, or did not
+// live as long as the soak.
 func (s *soak) growth() []string {
 	var list []string
 	for _, row := range s.rows() {
-		if !row.flat {
+		switch row.flat {
+		case "no":
 			list = append(list, fmt.Sprintf("%s of %s grew by %.1f", row.measure, row.of, row.trend.Growth))
+		case "not seen":
+			list = append(list, fmt.Sprintf("%s of %s was seen %d times only", row.measure, row.of, row.trend.Samples))
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Restarts)) {
+		list = append(list, fmt.Sprintf("%s was started anew %d times", name, s.Restarts[name]))
 	}
 	return list
 }
@@ -167,27 +195,41 @@ func (s *soak) growth() []string {
 type row struct {
 	measure, of string
 	trend       judge.Trend
-	flat        bool
+	// flat is "yes", "no" or "not seen".
+	flat string
+}
+
+func (s *soak) row(key, title, of string, part, amount float64) row {
+	t := judge.Fit(s.Samples[key][of], s.last()*warmUp)
+	switch {
+	case float64(t.Samples) < seen*(1-warmUp)*float64(s.Looks):
+		return row{title, of, t, "not seen"}
+	case !t.Flat(part, amount):
+		return row{title, of, t, "no"}
+	default:
+		return row{title, of, t, "yes"}
+	}
 }
 
 func (s *soak) rows() []row {
-	from := s.last() * warmUp
 	var rows []row
 	for _, m := range measures() {
 		for _, name := range platform.Programs() {
-			t := judge.Fit(s.Samples[m.key][name], from)
-			rows = append(rows, row{m.title, name, t, t.Flat(m.part, m.amount)})
+			rows = append(rows, s.row(m.key, m.title, name, m.part, m.amount))
 		}
 	}
-	t := judge.Fit(s.Samples[etcdObjects]["all but Events"], from)
-	return append(rows, row{"Objects in etcd", "all but Events", t, t.Flat(0.02, 5)})
+	return append(rows, s.row(etcdObjects, "Objects in etcd", "all but Events", 0.02, 5))
 }
 
 // last is the minute of the last sample.
 func (s *soak) last() float64 {
 	last := 0.0
-	for _, sample := range s.Samples[etcdObjects]["all but Events"] {
-		last = max(last, sample.Minute)
+	for _, samples := range s.Samples {
+		for _, of := range samples {
+			for _, sample := range of {
+				last = max(last, sample.Minute)
+			}
+		}
 	}
 	return last
 }
@@ -198,9 +240,9 @@ func soakTable(s *soak) string {
 	fmt.Fprintf(&b, "**%.0f minutes**, %d commits, on %s. What counts begins at minute %.0f.\n\n| | of | mean | growth over the run | flat |\n|---|---|---|---|---|\n",
 		s.Minutes, s.Commits, s.Ground, s.last()*warmUp)
 	for _, r := range s.rows() {
-		flat := "yes"
-		if !r.flat {
-			flat = "**no**"
+		flat := r.flat
+		if flat != "yes" {
+			flat = "**" + flat + "**"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %.1f | %+.1f | %s |\n", r.measure, r.of, r.trend.Mean, r.trend.Growth, flat)
 	}

@@ -213,12 +213,12 @@ func TestTrend(t *testing.T) {
 		want         Trend
 		flat         bool
 	}{
-		"level":              {line(100, 0), 0, 0.1, 0, Trend{100, 0}, true},
-		"within the part":    {line(95, 1), 0, 0.1, 0, Trend{100, 10}, true},
-		"beyond the part":    {line(95, 1), 0, 0.05, 0, Trend{100, 10}, false},
-		"within the amount":  {line(0, 0.5), 0, 0.1, 5, Trend{2.5, 5}, true},
-		"falling":            {line(100, -5), 0, 0.1, 0, Trend{75, -50}, true},
-		"warm-up is not met": {append([]Sample{{0, 1000}}, Sample{5, 10}, Sample{10, 10}), 5, 0, 0, Trend{10, 0}, true},
+		"level":              {line(100, 0), 0, 0.1, 0, Trend{100, 0, 11}, true},
+		"within the part":    {line(95, 1), 0, 0.1, 0, Trend{100, 10, 11}, true},
+		"beyond the part":    {line(95, 1), 0, 0.05, 0, Trend{100, 10, 11}, false},
+		"within the amount":  {line(0, 0.5), 0, 0.1, 5, Trend{2.5, 5, 11}, true},
+		"falling":            {line(100, -5), 0, 0.1, 0, Trend{75, -50, 11}, true},
+		"warm-up is not met": {append([]Sample{{0, 1000}}, Sample{5, 10}, Sample{10, 10}), 5, 0, 0, Trend{10, 0, 2}, true},
 		"no sample":          {nil, 0, 0, 0, Trend{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

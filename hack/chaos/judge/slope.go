@@ -13,6 +13,8 @@ type Trend struct {
 	// Mean of the values, and Growth of the line from the first sample to the
 	// last.
 	Mean, Growth float64
+	// Samples is how many there were.
+	Samples int
 }
 
 // Fit lays the line of least squares through the samples from a minute on.
@@ -34,7 +36,7 @@ func Fit(samples []Sample, from float64) Trend {
 	if n == 0 {
 		return Trend{}
 	}
-	t := Trend{Mean: sumY / n}
+	t := Trend{Mean: sumY / n, Samples: int(n)}
 	if spread := n*sumXX - sumX*sumX; spread > 0 {
 		t.Growth = (n*sumXY - sumX*sumY) / spread * (last - first)
 	}
