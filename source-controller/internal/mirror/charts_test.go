@@ -24,12 +24,8 @@ func TestChartsAreCopiedToo(t *testing.T) {
 	server, err := testkit.NewHelmServer()
 	s.Must(err)
 	s.Must(server.Add(testkit.HelmChart{Name: "app", Version: "1.0.0"}.ConfigMap("c", "1")))
-	repositories := rig.Objects[*sourcev1.HelmRepository]{
-		Suite: s.Suite, Kind: sourcev1.HelmRepositoryKind, Name: "charts", Make: func() *sourcev1.HelmRepository { return &sourcev1.HelmRepository{} },
-	}
-	charts := rig.Objects[*sourcev1.HelmChart]{
-		Suite: s.Suite, Kind: sourcev1.HelmChartKind, Name: "app", Make: func() *sourcev1.HelmChart { return &sourcev1.HelmChart{} },
-	}
+	repositories := rig.Of(s.Suite, sourcev1.HelmRepositoryKind, "charts", func() *sourcev1.HelmRepository { return &sourcev1.HelmRepository{} })
+	charts := rig.Of(s.Suite, sourcev1.HelmChartKind, "app", func() *sourcev1.HelmChart { return &sourcev1.HelmChart{} })
 	s.Must(s.Kube.Create(t.Context(), &sourcev1.HelmRepository{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "charts", Labels: s.labels()},
 		Spec:       sourcev1.HelmRepositorySpec{URL: server.URL, Interval: metav1.Duration{Duration: time.Hour}},

@@ -48,10 +48,10 @@ type suite struct {
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	s := &suite{dir: t.TempDir(), address: rig.FreeAddress(t), Objects: rig.Objects[*sourcev1.GitRepository]{
-		Suite: env.Suite(t), Kind: sourcev1.GitRepositoryKind, Name: "repo",
-		Make: func() *sourcev1.GitRepository { return &sourcev1.GitRepository{} },
-	}}
+	s := &suite{
+		dir: t.TempDir(), address: rig.FreeAddress(t),
+		Objects: rig.Of(env.Suite(t), sourcev1.GitRepositoryKind, "repo", func() *sourcev1.GitRepository { return &sourcev1.GitRepository{} }),
+	}
 	repo, err := testkit.NewGitRepo(t.Context(), s.dir+"/repo.git")
 	s.Must(err)
 	s.repo = repo
@@ -140,9 +140,8 @@ func (s *suite) prepare(pod string, flags ...string) *replica {
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "c"}}},
 	}))
-	own := *s.Suite
-	r := &replica{Suite: &own, pod: pod, health: rig.FreeAddress(s.T)}
-	r.Storage = s.T.TempDir()
+	own := *s.Suite.Suite
+	r := &replica{Suite: &rig.Suite{Suite: &own, Storage: s.T.TempDir()}, pod: pod, health: rig.FreeAddress(s.T)}
 	artifacts := rig.FreeAddress(s.T)
 	s.service.add(pod, artifacts)
 	r.Flags = append([]string{

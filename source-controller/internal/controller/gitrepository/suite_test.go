@@ -31,10 +31,7 @@ type suite struct {
 
 func newSuite(t *testing.T, opts ...testkit.GitOption) *suite {
 	t.Helper()
-	s := &suite{Objects: rig.Objects[*sourcev1.GitRepository]{
-		Suite: env.Suite(t), Kind: sourcev1.GitRepositoryKind, Name: "repo",
-		Make: func() *sourcev1.GitRepository { return &sourcev1.GitRepository{} },
-	}}
+	s := &suite{Objects: rig.Of(env.Suite(t), sourcev1.GitRepositoryKind, "repo", func() *sourcev1.GitRepository { return &sourcev1.GitRepository{} })}
 	dir := t.TempDir()
 	repo, err := testkit.NewGitRepo(t.Context(), dir+"/repo.git")
 	s.Must(err)

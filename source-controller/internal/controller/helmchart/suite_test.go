@@ -37,10 +37,7 @@ type suite struct {
 
 func newSuite(t *testing.T, opts ...testkit.HelmOption) *suite {
 	t.Helper()
-	s := &suite{Objects: rig.Objects[*sourcev1.HelmChart]{
-		Suite: env.Suite(t), Kind: sourcev1.HelmChartKind, Name: "app",
-		Make: func() *sourcev1.HelmChart { return &sourcev1.HelmChart{} },
-	}}
+	s := &suite{Objects: rig.Of(env.Suite(t), sourcev1.HelmChartKind, "app", func() *sourcev1.HelmChart { return &sourcev1.HelmChart{} })}
 	var err error
 	s.server, err = testkit.NewHelmServer(opts...)
 	s.Must(err)

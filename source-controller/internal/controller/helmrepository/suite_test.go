@@ -34,10 +34,7 @@ type suite struct {
 
 func newSuite(t *testing.T, opts ...testkit.HelmOption) *suite {
 	t.Helper()
-	s := &suite{Objects: rig.Objects[*sourcev1.HelmRepository]{
-		Suite: env.Suite(t), Kind: sourcev1.HelmRepositoryKind, Name: "repo",
-		Make: func() *sourcev1.HelmRepository { return &sourcev1.HelmRepository{} },
-	}}
+	s := &suite{Objects: rig.Of(env.Suite(t), sourcev1.HelmRepositoryKind, "repo", func() *sourcev1.HelmRepository { return &sourcev1.HelmRepository{} })}
 	var err error
 	s.server, err = testkit.NewHelmServer(opts...)
 	s.Must(err)

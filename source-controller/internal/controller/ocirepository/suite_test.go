@@ -44,10 +44,7 @@ type suite struct {
 
 func newSuite(t *testing.T, opts ...testkit.RegistryOption) *suite {
 	t.Helper()
-	s := &suite{Objects: rig.Objects[*sourcev1.OCIRepository]{
-		Suite: env.Suite(t), Kind: sourcev1.OCIRepositoryKind, Name: "app",
-		Make: func() *sourcev1.OCIRepository { return &sourcev1.OCIRepository{} },
-	}}
+	s := &suite{Objects: rig.Of(env.Suite(t), sourcev1.OCIRepositoryKind, "app", func() *sourcev1.OCIRepository { return &sourcev1.OCIRepository{} })}
 	var err error
 	s.registry, err = testkit.NewRegistry(opts...)
 	s.Must(err)
