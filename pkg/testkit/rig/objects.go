@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ type Objects[T Object] struct {
 }
 
 // Get reads the object.
-func (s *Objects[T]) Get() T {
+func (s Objects[T]) Get() T {
 	s.In.Helper()
 	obj := s.Make()
 	s.In.Must(s.In.Kube.Get(s.In.Context(), client.ObjectKey{Namespace: s.In.Namespace, Name: s.Name}, obj))
@@ -45,7 +46,7 @@ func (s *Objects[T]) Get() T {
 }
 
 // Edit patches what change makes different.
-func (s *Objects[T]) Edit(change func(T)) {
+func (s Objects[T]) Edit(change func(T)) {
 	s.In.Helper()
 	obj := s.Get()
 	before, _ := obj.DeepCopyObject().(T)
@@ -54,15 +55,22 @@ func (s *Objects[T]) Edit(change func(T)) {
 }
 
 // Ask asks for a reconcile by annotation, and returns the token.
-func (s *Objects[T]) Ask() string {
+func (s Objects[T]) Ask() string {
 	s.In.Helper()
 	token := rand.String(8)
-	s.Edit(func(obj T) { obj.SetAnnotations(map[string]string{fluxmeta.ReconcileRequestAnnotation: token}) })
+	s.Edit(func(obj T) {
+		annotations := maps.Clone(obj.GetAnnotations())
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[fluxmeta.ReconcileRequestAnnotation] = token
+		obj.SetAnnotations(annotations)
+	})
 	return token
 }
 
 // Request asks for a reconcile by annotation and waits until it was handled.
-func (s *Objects[T]) Request() T {
+func (s Objects[T]) Request() T {
 	s.In.Helper()
 	token := s.Ask()
 	return s.Await("handled the request", func(obj T) bool {
@@ -73,7 +81,7 @@ func (s *Objects[T]) Request() T {
 }
 
 // Await waits until the object is as wanted, and returns it.
-func (s *Objects[T]) Await(what string, wanted func(T) bool) T {
+func (s Objects[T]) Await(what string, wanted func(T) bool) T {
 	s.In.Helper()
 	var obj T
 	s.In.Poll(s.Kind+" "+what, func() bool {
@@ -87,7 +95,7 @@ func (s *Objects[T]) Await(what string, wanted func(T) bool) T {
 }
 
 // IsCurrent reports whether the object is ready at what its spec says now.
-func (s *Objects[T]) IsCurrent(obj T) bool {
+func (s Objects[T]) IsCurrent(obj T) bool {
 	s.In.Helper()
 	observed, _, _ := unstructured.NestedInt64(s.content(obj), "status", "observedGeneration")
 	return conditions.IsReady(obj) && observed == obj.GetGeneration()
@@ -95,7 +103,7 @@ func (s *Objects[T]) IsCurrent(obj T) bool {
 
 // AwaitFailure waits until the object is not ready, with a reason and a part of
 // the message.
-func (s *Objects[T]) AwaitFailure(reason, message string) T {
+func (s Objects[T]) AwaitFailure(reason, message string) T {
 	s.In.Helper()
 	return s.Await("fails with "+reason+": "+message, func(obj T) bool {
 		return conditions.IsFalse(obj, fluxmeta.ReadyCondition) && conditions.GetReason(obj, fluxmeta.ReadyCondition) == reason &&
@@ -104,7 +112,7 @@ func (s *Objects[T]) AwaitFailure(reason, message string) T {
 }
 
 // AwaitStall is AwaitFailure of an object that is given up until it is edited.
-func (s *Objects[T]) AwaitStall(reason, message string) T {
+func (s Objects[T]) AwaitStall(reason, message string) T {
 	s.In.Helper()
 	obj := s.Await("stalls with "+reason+": "+message, func(obj T) bool {
 		return conditions.IsStalled(obj) && conditions.GetReason(obj, fluxmeta.StalledCondition) == reason &&
@@ -115,13 +123,13 @@ func (s *Objects[T]) AwaitStall(reason, message string) T {
 }
 
 // IsGone reports whether the object does not exist.
-func (s *Objects[T]) IsGone() bool {
+func (s Objects[T]) IsGone() bool {
 	s.In.Helper()
 	return apierrors.IsNotFound(s.In.Kube.Get(s.In.Context(), client.ObjectKey{Namespace: s.In.Namespace, Name: s.Name}, s.Make()))
 }
 
 // Events returns the messages of the object's events with a reason.
-func (s *Objects[T]) Events(reason string) []string {
+func (s Objects[T]) Events(reason string) []string {
 	s.In.Helper()
 	var list corev1.EventList
 	s.In.Must(s.In.Kube.List(s.In.Context(), &list, client.InNamespace(s.In.Namespace)))
@@ -136,7 +144,7 @@ func (s *Objects[T]) Events(reason string) []string {
 }
 
 // AwaitEvent waits for an event with a reason and a part of the message.
-func (s *Objects[T]) AwaitEvent(reason, message string) {
+func (s Objects[T]) AwaitEvent(reason, message string) {
 	s.In.Helper()
 	s.In.Eventually("event "+reason+": "+message, func() bool {
 		for _, got := range s.Events(reason) {
@@ -149,13 +157,13 @@ func (s *Objects[T]) AwaitEvent(reason, message string) {
 }
 
 // CheckConditions compares all conditions, as "status reason message" by type.
-func (s *Objects[T]) CheckConditions(obj T, want map[string]string) {
+func (s Objects[T]) CheckConditions(obj T, want map[string]string) {
 	s.In.Helper()
 	CheckConditions(s.In.T, obj, want)
 }
 
 // CheckStatus checks what generic tools make of the object.
-func (s *Objects[T]) CheckStatus(obj T, want status.Status) {
+func (s Objects[T]) CheckStatus(obj T, want status.Status) {
 	s.In.Helper()
 	got, err := status.Compute(&unstructured.Unstructured{Object: s.content(obj)})
 	if err != nil || got.Status != want {
@@ -164,7 +172,7 @@ func (s *Objects[T]) CheckStatus(obj T, want status.Status) {
 }
 
 // content is the object as it is in JSON.
-func (s *Objects[T]) content(obj T) map[string]any {
+func (s Objects[T]) content(obj T) map[string]any {
 	s.In.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
 	s.In.Must(err)

@@ -29,7 +29,7 @@ type Suite struct {
 	Namespace string
 	// Flags are those that every start of the controller gets.
 	Flags []string
-	// Stop ends the controller that Run began, and may be called again.
+	// Stop ends the controller that Launch began, and may be called again.
 	Stop func()
 }
 
@@ -44,8 +44,8 @@ func (s *Suite) Parse(o Options, more ...string) {
 	s.Must(flags.Parse(slices.Concat(s.Flags, more)))
 }
 
-// Run has a controller run until the test ends, or Stop is called.
-func (s *Suite) Run(run func(context.Context) error) {
+// Launch runs a controller until the test ends, or Stop is called.
+func (s *Suite) Launch(run func(context.Context) error) {
 	s.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

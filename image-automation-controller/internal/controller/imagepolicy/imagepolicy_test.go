@@ -27,39 +27,39 @@ import (
 func TestTheHighestTagIsPicked(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1.0.0", "1.2.0", "nightly", "1.10.0"})
-	s.start()
+	s.Registry.SetTags(repo, []string{"1.0.0", "1.2.0", "nightly", "1.10.0"})
+	s.Start()
 	s.create()
-	p := s.awaitFailure("DependencyNotReady", `failed to get the referred ImageRepository: referenced ImageRepository does not exist: ImageRepository.image.toolkit.fluxcd.io "models" not found`)
-	checkStatus(t, p, status.InProgressStatus)
+	p := s.AwaitFailure("DependencyNotReady", `failed to get the referred ImageRepository: referenced ImageRepository does not exist: ImageRepository.image.toolkit.fluxcd.io "models" not found`)
+	s.CheckStatus(p, status.InProgressStatus)
 
-	s.repository(s.ns)
+	s.repository(s.Namespace)
 	p = s.awaitLatest("1.10.0")
-	image := s.registry.Host + "/" + repo
-	checkConditions(t, p, map[string]string{"Ready": "True Succeeded Latest image tag for " + image + " resolved to 1.10.0"})
-	checkStatus(t, p, status.CurrentStatus)
+	image := s.Registry.Host + "/" + repo
+	s.CheckConditions(p, map[string]string{"Ready": "True Succeeded Latest image tag for " + image + " resolved to 1.10.0"})
+	s.CheckStatus(p, status.CurrentStatus)
 	if diff := cmp.Diff([]string{imagev1.Finalizer}, p.Finalizers); diff != "" || p.Status.ObservedPreviousRef != nil {
 		t.Errorf("%s, %+v", diff, p.Status)
 	}
 
 	// Tags that change nothing wake it, and write nothing.
-	s.registry.SetTags(repo, []string{"1.0.0", "1.10.0", "weekly"})
+	s.Registry.SetTags(repo, []string{"1.0.0", "1.10.0", "weekly"})
 	s.rescan()
-	s.registry.SetTags(repo, []string{"1.10.0", "2.0.0"})
+	s.Registry.SetTags(repo, []string{"1.10.0", "2.0.0"})
 	s.rescan()
 	p = s.awaitLatest("2.0.0")
-	checkConditions(t, p, map[string]string{"Ready": "True Succeeded Latest image tag for " + image + " resolved to 2.0.0 (previously " + image + ":1.10.0)"})
-	s.eventually("both events", func() bool { return len(s.events("Succeeded")) == 2 })
+	s.CheckConditions(p, map[string]string{"Ready": "True Succeeded Latest image tag for " + image + " resolved to 2.0.0 (previously " + image + ":1.10.0)"})
+	s.Eventually("both events", func() bool { return len(s.Events("Succeeded")) == 2 })
 
 	// A change of the spec counts at once.
-	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = "<2.0.0" })
+	s.Edit(func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = "<2.0.0" })
 	s.awaitLatest("1.10.0")
-	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Suspend = true })
-	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = ">=2.0.0" })
-	if p = s.request(); p.Status.LatestRef.Tag != "1.10.0" {
+	s.Edit(func(p *imagev1.ImagePolicy) { p.Spec.Suspend = true })
+	s.Edit(func(p *imagev1.ImagePolicy) { p.Spec.Policy.SemVer.Range = ">=2.0.0" })
+	if p = s.Request(); p.Status.LatestRef.Tag != "1.10.0" {
 		t.Errorf("suspended, and yet: %+v", p.Status)
 	}
-	s.edit(func(p *imagev1.ImagePolicy) { p.Spec.Suspend = false })
+	s.Edit(func(p *imagev1.ImagePolicy) { p.Spec.Suspend = false })
 	s.awaitLatest("2.0.0")
 }
 
@@ -82,29 +82,29 @@ func TestNothingToPick(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSuite(t)
-			s.registry.SetTags(repo, []string{"1.0.0"})
-			s.repository(s.ns)
+			s.Registry.SetTags(repo, []string{"1.0.0"})
+			s.repository(s.Namespace)
 			s.create()
-			s.start()
+			s.Start()
 			s.awaitLatest("1.0.0")
 			if tc.change != nil {
-				s.edit(tc.change)
+				s.Edit(tc.change)
 			}
-			s.registry.SetTags(repo, tc.tags)
+			s.Registry.SetTags(repo, tc.tags)
 			s.rescan()
-			p := s.awaitFailure(tc.reason, tc.message)
+			p := s.AwaitFailure(tc.reason, tc.message)
 			want := status.InProgressStatus
 			if tc.stalled {
 				want = status.FailedStatus
 			}
-			checkStatus(t, p, want)
+			s.CheckStatus(p, want)
 			if p.Status.LatestRef != nil || p.Status.ObservedPreviousRef != nil {
 				t.Errorf("status %+v", p.Status)
 			}
-			s.edit(func(p *imagev1.ImagePolicy) {
+			s.Edit(func(p *imagev1.ImagePolicy) {
 				p.Spec.Policy.SemVer, p.Spec.FilterTags = &imagev1.SemVerPolicy{Range: "1.x"}, nil
 			})
-			s.registry.SetTags(repo, []string{"1.0.0"})
+			s.Registry.SetTags(repo, []string{"1.0.0"})
 			s.rescan()
 			s.awaitLatest("1.0.0")
 		})
@@ -113,8 +113,8 @@ func TestNothingToPick(t *testing.T) {
 
 func push(t *testing.T, s *suite, tag, content string) string {
 	t.Helper()
-	digest, err := s.registry.Push(repo, tag, testkit.RegistryImage{Content: content})
-	s.must(err)
+	digest, err := s.Registry.Push(repo, tag, testkit.RegistryImage{Content: content})
+	s.Must(err)
 	return digest
 }
 
@@ -122,18 +122,18 @@ func TestDigests(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	first := push(t, s, "1.0.0", "first")
-	s.repository(s.ns)
-	s.start()
+	s.repository(s.Namespace)
+	s.Start()
 	s.create(func(p *imagev1.ImagePolicy) { p.Spec.DigestReflectionPolicy = imagev1.ReflectIfNotPresent })
 	p := s.awaitLatest("1.0.0@" + first)
 	if got, want := conditions.GetMessage(p, fluxmeta.ReadyCondition), "resolved to 1.0.0 with digest "+first; got[len(got)-len(want):] != want {
 		t.Errorf("message %q", got)
 	}
 	second := push(t, s, "1.0.0", "second")
-	if p = s.request(); p.Status.LatestRef.Digest != first {
+	if p = s.Request(); p.Status.LatestRef.Digest != first {
 		t.Errorf("latest %s", p.Status.LatestRef)
 	}
-	s.edit(func(p *imagev1.ImagePolicy) {
+	s.Edit(func(p *imagev1.ImagePolicy) {
 		p.Spec.DigestReflectionPolicy, p.Spec.Interval = imagev1.ReflectAlways, &metav1.Duration{Duration: 50 * time.Millisecond}
 	})
 	p = s.awaitLatest("1.0.0@" + second)
@@ -141,9 +141,9 @@ func TestDigests(t *testing.T) {
 		t.Errorf("previous %s", p.Status.ObservedPreviousRef)
 	}
 	// It is looked at again and again, which writes nothing.
-	heads := s.registry.Requests("/manifests/1.0.0")
-	s.eventually("ten more looks", func() bool { return s.registry.Requests("/manifests/1.0.0") >= heads+10 })
-	if after := s.get(); after.ResourceVersion != p.ResourceVersion {
+	heads := s.Registry.Requests("/manifests/1.0.0")
+	s.Eventually("ten more looks", func() bool { return s.Registry.Requests("/manifests/1.0.0") >= heads+10 })
+	if after := s.Get(); after.ResourceVersion != p.ResourceVersion {
 		t.Errorf("written: %s", cmp.Diff(p.Status, after.Status))
 	}
 	third := push(t, s, "1.0.0", "third")
@@ -152,22 +152,22 @@ func TestDigests(t *testing.T) {
 	// What was picked stays whole while the registry is away.
 	var broken atomic.Bool
 	broken.Store(true)
-	s.registry.Inject(func(*http.Request) testkit.RegistryFault {
+	s.Registry.Inject(func(*http.Request) testkit.RegistryFault {
 		if broken.Load() {
 			return testkit.RegistryFault{Code: 500}
 		}
 		return testkit.RegistryFault{}
 	})
-	p = s.awaitFailure("ReadOperationFailed", "failed fetching digest of "+s.registry.Host+"/"+repo+":1.0.0: ")
-	checkStatus(t, p, status.InProgressStatus)
-	heads = s.registry.Requests("/manifests/1.0.0")
-	s.eventually("two more tries", func() bool { return s.registry.Requests("/manifests/1.0.0") >= heads+2 })
-	if after := s.get(); after.ResourceVersion != p.ResourceVersion || after.Status.LatestRef.Digest != third {
+	p = s.AwaitFailure("ReadOperationFailed", "failed fetching digest of "+s.Registry.Host+"/"+repo+":1.0.0: ")
+	s.CheckStatus(p, status.InProgressStatus)
+	heads = s.Registry.Requests("/manifests/1.0.0")
+	s.Eventually("two more tries", func() bool { return s.Registry.Requests("/manifests/1.0.0") >= heads+2 })
+	if after := s.Get(); after.ResourceVersion != p.ResourceVersion || after.Status.LatestRef.Digest != third {
 		t.Errorf("written: %s", cmp.Diff(p.Status, after.Status))
 	}
 	broken.Store(false)
 	s.awaitLatest("1.0.0@" + third)
-	s.edit(func(p *imagev1.ImagePolicy) {
+	s.Edit(func(p *imagev1.ImagePolicy) {
 		p.Spec.DigestReflectionPolicy, p.Spec.Interval = imagev1.ReflectNever, nil
 	})
 	s.awaitLatest("1.0.0")
@@ -176,37 +176,37 @@ func TestDigests(t *testing.T) {
 func TestOtherNamespaces(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1.0.0"})
+	s.Registry.SetTags(repo, []string{"1.0.0"})
 	s.everywhere()
-	other := s.ns + "-images"
-	s.must(kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"suite": s.ns}}}))
-	label := func(obj metav1.Object) { obj.SetLabels(map[string]string{"suite": s.ns}) }
+	other := s.Namespace + "-images"
+	s.Must(s.Kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"suite": s.Namespace}}}))
+	label := func(obj metav1.Object) { obj.SetLabels(map[string]string{"suite": s.Namespace}) }
 	s.repository(other, func(r *imagev1.ImageRepository) { label(r) })
 	s.create(func(p *imagev1.ImagePolicy) {
 		label(p)
 		p.Spec.ImageRepositoryRef.Namespace = other
 	})
-	s.start()
-	p := s.awaitFailure("AccessDenied", "access denied: '"+other+"/models' can't be accessed due to missing ACL labels on 'accessFrom'")
-	checkStatus(t, p, status.InProgressStatus)
+	s.Start()
+	p := s.AwaitFailure("AccessDenied", "access denied: '"+other+"/models' can't be accessed due to missing ACL labels on 'accessFrom'")
+	s.CheckStatus(p, status.InProgressStatus)
 
 	r := &imagev1.ImageRepository{}
-	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: other, Name: "models"}, r))
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: other, Name: "models"}, r))
 	before := r.DeepCopy()
 	r.Spec.AccessFrom = &acl.AccessFrom{NamespaceSelectors: []acl.NamespaceSelector{{MatchLabels: map[string]string{"team": "ml"}}}}
-	s.must(kube.Patch(t.Context(), r, client.MergeFrom(before)))
-	s.awaitFailure("AccessDenied", "due to ACL labels mismatch on namespace '"+s.ns+"'")
+	s.Must(s.Kube.Patch(t.Context(), r, client.MergeFrom(before)))
+	s.AwaitFailure("AccessDenied", "due to ACL labels mismatch on namespace '"+s.Namespace+"'")
 
 	ns := &corev1.Namespace{}
-	s.must(kube.Get(t.Context(), client.ObjectKey{Name: s.ns}, ns))
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Name: s.Namespace}, ns))
 	unlabelled := ns.DeepCopy()
 	ns.Labels["team"] = "ml"
-	s.must(kube.Patch(t.Context(), ns, client.MergeFrom(unlabelled)))
+	s.Must(s.Kube.Patch(t.Context(), ns, client.MergeFrom(unlabelled)))
 	s.awaitLatest("1.0.0")
 
-	s.stop()
-	s.start("--no-cross-namespace-refs")
-	p = s.awaitFailure("AccessDenied", "cannot access 'ImageRepository/"+other+"/models', cross-namespace references have been blocked")
+	s.Stop()
+	s.Start("--no-cross-namespace-refs")
+	p = s.AwaitFailure("AccessDenied", "cannot access 'ImageRepository/"+other+"/models', cross-namespace references have been blocked")
 	if p.Status.LatestRef != nil {
 		t.Errorf("latest %s", p.Status.LatestRef)
 	}
@@ -215,35 +215,35 @@ func TestOtherNamespaces(t *testing.T) {
 func TestAnotherImage(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1.0.0"})
-	s.registry.SetTags("team/others", []string{"3.0.0"})
-	s.repository(s.ns)
+	s.Registry.SetTags(repo, []string{"1.0.0"})
+	s.Registry.SetTags("team/others", []string{"3.0.0"})
+	s.repository(s.Namespace)
 	s.create()
-	s.start()
+	s.Start()
 	s.awaitLatest("1.0.0")
-	s.editRepository(func(r *imagev1.ImageRepository) { r.Spec.Image = s.registry.Host + "/team/others" })
-	s.await("follows", func(p *imagev1.ImagePolicy) bool {
-		return conditions.IsReady(p) && p.Status.LatestRef.String() == s.registry.Host+"/team/others:3.0.0"
+	s.editRepository(func(r *imagev1.ImageRepository) { r.Spec.Image = s.Registry.Host + "/team/others" })
+	s.Await("follows", func(p *imagev1.ImagePolicy) bool {
+		return conditions.IsReady(p) && p.Status.LatestRef.String() == s.Registry.Host+"/team/others:3.0.0"
 	})
 	s.editRepository(func(r *imagev1.ImageRepository) { r.Spec.Image = "team/others:3" })
-	p := s.awaitFailure("ImageURLInvalid", "spec.image value should not contain a tag")
-	checkStatus(t, p, status.FailedStatus)
+	p := s.AwaitFailure("ImageURLInvalid", "spec.image value should not contain a tag")
+	s.CheckStatus(p, status.FailedStatus)
 }
 
 // A restart with an empty disk reads the tags again and keeps what was picked.
 func TestLostTagsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1.0.0"})
-	s.repository(s.ns)
+	s.Registry.SetTags(repo, []string{"1.0.0"})
+	s.repository(s.Namespace)
 	s.create()
-	s.start()
+	s.Start()
 	s.awaitLatest("1.0.0")
-	s.stop()
-	s.registry.SetTags(repo, []string{"1.0.0", "2.0.0"})
-	s.start("--storage-path=" + t.TempDir())
+	s.Stop()
+	s.Registry.SetTags(repo, []string{"1.0.0", "2.0.0"})
+	s.Start("--storage-path=" + t.TempDir())
 	s.awaitLatest("2.0.0")
-	if got := s.registry.Requests("/tags/list"); got != 2 {
+	if got := s.Registry.Requests("/tags/list"); got != 2 {
 		t.Errorf("%d scans, want 2", got)
 	}
 }
@@ -251,26 +251,26 @@ func TestLostTagsAreReadAgain(t *testing.T) {
 func TestDeletion(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1.0.0"})
-	s.repository(s.ns)
+	s.Registry.SetTags(repo, []string{"1.0.0"})
+	s.repository(s.Namespace)
 	s.create()
 	s.create(func(p *imagev1.ImagePolicy) { p.Name, p.Finalizers = "other", []string{"example.com/other"} })
 	other := &imagev1.ImagePolicy{}
-	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
-	s.must(kube.Delete(t.Context(), other))
-	s.start()
-	s.must(kube.Delete(t.Context(), s.awaitLatest("1.0.0")))
-	s.eventually("the object is gone", func() bool {
-		err := kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "latest"}, &imagev1.ImagePolicy{})
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
+	s.Must(s.Kube.Delete(t.Context(), other))
+	s.Start()
+	s.Must(s.Kube.Delete(t.Context(), s.awaitLatest("1.0.0")))
+	s.Eventually("the object is gone", func() bool {
+		err := s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "latest"}, &imagev1.ImagePolicy{})
 		return apierrors.IsNotFound(err)
 	})
-	s.must(kube.Get(t.Context(), client.ObjectKeyFromObject(other), other))
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKeyFromObject(other), other))
 	if diff := cmp.Diff([]string{"example.com/other"}, other.Finalizers); diff != "" {
 		t.Error(diff)
 	}
 	held := other.DeepCopy()
 	other.Finalizers = nil
-	s.must(kube.Patch(t.Context(), other, client.MergeFrom(held)))
+	s.Must(s.Kube.Patch(t.Context(), other, client.MergeFrom(held)))
 }
 
 // A digest that does not come holds nobody else, even with one worker.
@@ -280,26 +280,26 @@ func TestASilentRegistry(t *testing.T) {
 	digest := push(t, s, "1.0.0", "first")
 	var silent atomic.Bool
 	silent.Store(true)
-	s.registry.Inject(func(r *http.Request) testkit.RegistryFault {
+	s.Registry.Inject(func(r *http.Request) testkit.RegistryFault {
 		return testkit.RegistryFault{Hang: silent.Load() && strings.Contains(r.URL.Path, "/manifests/")}
 	})
-	s.repository(s.ns, func(r *imagev1.ImageRepository) { r.Spec.Timeout = &metav1.Duration{Duration: 5 * time.Second} })
+	s.repository(s.Namespace, func(r *imagev1.ImageRepository) { r.Spec.Timeout = &metav1.Duration{Duration: 5 * time.Second} })
 	s.create(func(p *imagev1.ImagePolicy) { p.Spec.DigestReflectionPolicy = imagev1.ReflectIfNotPresent })
-	s.start("--concurrent=1")
-	p := s.await("waits for the digest", func(p *imagev1.ImagePolicy) bool {
+	s.Start("--concurrent=1")
+	p := s.Await("waits for the digest", func(p *imagev1.ImagePolicy) bool {
 		return conditions.GetMessage(p, fluxmeta.ReconcilingCondition) == "looking up the digest of the latest tag"
 	})
-	checkStatus(t, p, status.InProgressStatus)
+	s.CheckStatus(p, status.InProgressStatus)
 	if p.Status.LatestRef != nil {
 		t.Errorf("latest %s", p.Status.LatestRef)
 	}
 	s.create(func(p *imagev1.ImagePolicy) { p.Name = "other" })
-	s.eventually("the other one is ready", func() bool {
+	s.Eventually("the other one is ready", func() bool {
 		other := &imagev1.ImagePolicy{}
-		s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+		s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
 		return conditions.IsReady(other)
 	})
-	s.awaitFailure("ReadOperationFailed", "it did not answer in time")
+	s.AwaitFailure("ReadOperationFailed", "it did not answer in time")
 	silent.Store(false)
 	s.awaitLatest("1.0.0@" + digest)
 }

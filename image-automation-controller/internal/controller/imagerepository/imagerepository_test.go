@@ -34,14 +34,14 @@ func TestScan(t *testing.T) {
 	for i := range 12 {
 		tags = append(tags, "1.0."+strconv.Itoa(i))
 	}
-	s.registry.SetTags(repo, tags)
-	s.start()
+	s.Registry.SetTags(repo, tags)
+	s.Start()
 	s.create()
 
 	r := s.awaitTags(12)
 	result := r.Status.LastScanResult
-	checkConditions(t, r, map[string]string{"Ready": "True Succeeded successful scan: found 12 tags with checksum " + result.Revision})
-	checkStatus(t, r, status.CurrentStatus)
+	s.CheckConditions(r, map[string]string{"Ready": "True Succeeded successful scan: found 12 tags with checksum " + result.Revision})
+	s.CheckStatus(r, status.CurrentStatus)
 	want := []string{"1.0.9", "1.0.8", "1.0.7", "1.0.6", "1.0.5", "1.0.4", "1.0.3", "1.0.2", "1.0.11", "1.0.10"}
 	if diff := cmp.Diff(want, result.LatestTags); diff != "" || result.Revision == "" || result.ScanTime.IsZero() {
 		t.Errorf("result %+v: %s", result, diff)
@@ -49,28 +49,28 @@ func TestScan(t *testing.T) {
 	if diff := cmp.Diff([]string{`^.*\.sig$`}, r.Status.ObservedExclusionList); diff != "" {
 		t.Error(diff)
 	}
-	if r.Status.CanonicalImageName != s.registry.Host+"/team/models" || len(r.Finalizers) != 1 || r.Finalizers[0] != imagev1.Finalizer {
+	if r.Status.CanonicalImageName != s.Registry.Host+"/team/models" || len(r.Finalizers) != 1 || r.Finalizers[0] != imagev1.Finalizer {
 		t.Errorf("object %+v", r)
 	}
-	s.eventually("an event", func() bool { return len(s.events("Succeeded")) > 0 })
+	s.Eventually("an event", func() bool { return len(s.Events("Succeeded")) > 0 })
 
 	// Another list of exclusions needs no other scan.
-	lists := s.registry.Requests("/tags/list")
-	s.edit(func(r *imagev1.ImageRepository) { r.Spec.ExclusionList = []string{`\.sig$`, `^1\.0\.1`} })
+	lists := s.Registry.Requests("/tags/list")
+	s.Edit(func(r *imagev1.ImageRepository) { r.Spec.ExclusionList = []string{`\.sig$`, `^1\.0\.1`} })
 	r = s.awaitTags(9)
-	if r.Status.LastScanResult.Revision == result.Revision || s.registry.Requests("/tags/list") != lists {
-		t.Errorf("result %+v after %d scans", r.Status.LastScanResult, s.registry.Requests("/tags/list"))
+	if r.Status.LastScanResult.Revision == result.Revision || s.Registry.Requests("/tags/list") != lists {
+		t.Errorf("result %+v after %d scans", r.Status.LastScanResult, s.Registry.Requests("/tags/list"))
 	}
 
 	// A request asks the registry.
-	s.registry.SetTags(repo, append(tags, "2.0.0"))
-	if r = s.request(); r.Status.LastScanResult.TagCount != 10 || r.Status.LastScanResult.LatestTags[0] != "2.0.0" {
+	s.Registry.SetTags(repo, append(tags, "2.0.0"))
+	if r = s.Request(); r.Status.LastScanResult.TagCount != 10 || r.Status.LastScanResult.LatestTags[0] != "2.0.0" {
 		t.Errorf("result %+v", r.Status.LastScanResult)
 	}
 	// Another name does too.
-	s.registry.SetTags("team/others", []string{"x"})
-	s.edit(func(r *imagev1.ImageRepository) { r.Spec.Image = s.registry.Host + "/team/others" })
-	if r = s.awaitTags(1); r.Status.CanonicalImageName != s.registry.Host+"/team/others" {
+	s.Registry.SetTags("team/others", []string{"x"})
+	s.Edit(func(r *imagev1.ImageRepository) { r.Spec.Image = s.Registry.Host + "/team/others" })
+	if r = s.awaitTags(1); r.Status.CanonicalImageName != s.Registry.Host+"/team/others" {
 		t.Errorf("status %+v", r.Status)
 	}
 }
@@ -78,23 +78,23 @@ func TestScan(t *testing.T) {
 func TestPollsSeeNewTags(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
-	s.start()
+	s.Registry.SetTags(repo, []string{"1"})
+	s.Start()
 	s.create(func(r *imagev1.ImageRepository) { r.Spec.Interval.Duration = 50 * time.Millisecond })
 	s.awaitTags(1)
-	lists := s.registry.Requests("/tags/list")
-	s.eventually("20 polls", func() bool { return s.registry.Requests("/tags/list") >= lists+20 })
-	if got := s.events("Succeeded"); len(got) > 1 {
+	lists := s.Registry.Requests("/tags/list")
+	s.Eventually("20 polls", func() bool { return s.Registry.Requests("/tags/list") >= lists+20 })
+	if got := s.Events("Succeeded"); len(got) > 1 {
 		t.Errorf("events %v", got)
 	}
-	s.registry.SetTags(repo, []string{"1", "2"})
+	s.Registry.SetTags(repo, []string{"1", "2"})
 	s.awaitTags(2)
 }
 
 func TestOneScanForMany(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
 	for i := range 10 {
 		s.create(func(r *imagev1.ImageRepository) {
 			if i > 0 {
@@ -102,10 +102,10 @@ func TestOneScanForMany(t *testing.T) {
 			}
 		})
 	}
-	s.start()
-	s.eventually("all are ready", func() bool {
+	s.Start()
+	s.Eventually("all are ready", func() bool {
 		var list imagev1.ImageRepositoryList
-		s.must(kube.List(s.Context(), &list, client.InNamespace(s.ns)))
+		s.Must(s.Kube.List(s.Context(), &list, client.InNamespace(s.Namespace)))
 		ready := 0
 		for i := range list.Items {
 			if conditions.IsReady(&list.Items[i]) {
@@ -114,7 +114,7 @@ func TestOneScanForMany(t *testing.T) {
 		}
 		return ready == 10
 	})
-	if got := s.registry.Requests("/tags/list"); got != 1 {
+	if got := s.Registry.Requests("/tags/list"); got != 1 {
 		t.Errorf("%d scans, want 1", got)
 	}
 }
@@ -138,34 +138,34 @@ func TestFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSuite(t)
-			s.registry.SetTags(repo, []string{"1", "2"})
+			s.Registry.SetTags(repo, []string{"1", "2"})
 			s.create(func(r *imagev1.ImageRepository) { r.Spec.Timeout = &metav1.Duration{Duration: time.Second} })
-			s.start()
+			s.Start()
 			s.awaitTags(2)
 			var broken atomic.Bool
 			broken.Store(true)
-			s.registry.Inject(func(*http.Request) testkit.RegistryFault {
+			s.Registry.Inject(func(*http.Request) testkit.RegistryFault {
 				if broken.Load() {
 					return tc.fault
 				}
 				return testkit.RegistryFault{}
 			})
-			s.request()
-			r := s.awaitFailure(tc.reason, tc.message)
+			s.Request()
+			r := s.AwaitFailure(tc.reason, tc.message)
 			if r.Status.LastScanResult.TagCount != 2 || conditions.GetReason(r, fluxmeta.ReconcilingCondition) != fluxmeta.ProgressingWithRetryReason {
 				t.Errorf("status %+v", r.Status)
 			}
-			checkStatus(t, r, status.InProgressStatus)
+			s.CheckStatus(r, status.InProgressStatus)
 			// Trying again writes nothing as long as it fails the same way.
-			requests := s.registry.Requests("/v2/")
-			s.eventually("two more tries", func() bool { return s.registry.Requests("/v2/") >= requests+2 })
-			if again := s.get(); again.ResourceVersion != r.ResourceVersion {
+			requests := s.Registry.Requests("/v2/")
+			s.Eventually("two more tries", func() bool { return s.Registry.Requests("/v2/") >= requests+2 })
+			if again := s.Get(); again.ResourceVersion != r.ResourceVersion {
 				t.Errorf("written again: %s", cmp.Diff(r.Status, again.Status))
 			}
-			s.registry.SetTags(repo, []string{"1", "2", "3"})
+			s.Registry.SetTags(repo, []string{"1", "2", "3"})
 			broken.Store(false)
 			s.awaitTags(3)
-			if got := s.events(tc.reason); len(got) != 1 {
+			if got := s.Events(tc.reason); len(got) != 1 {
 				t.Errorf("events %v", got)
 			}
 		})
@@ -192,20 +192,20 @@ func TestUnusableSpecs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSuite(t)
-			s.registry.SetTags(repo, []string{"1"})
+			s.Registry.SetTags(repo, []string{"1"})
 			s.create(tc.change)
-			s.start()
-			r := s.awaitFailure(tc.reason, tc.message)
+			s.Start()
+			r := s.AwaitFailure(tc.reason, tc.message)
 			want := status.InProgressStatus
 			if tc.stalled {
 				want = status.FailedStatus
 			}
-			checkStatus(t, r, want)
+			s.CheckStatus(r, want)
 			if conditions.IsStalled(r) != tc.stalled || tc.stalled && r.Status.ObservedGeneration != r.Generation {
 				t.Errorf("status %+v", r.Status)
 			}
-			s.edit(func(r *imagev1.ImageRepository) {
-				r.Spec.Image, r.Spec.Provider, r.Spec.ExclusionList, r.Spec.SecretRef = s.registry.Host+"/"+repo, "generic", nil, nil
+			s.Edit(func(r *imagev1.ImageRepository) {
+				r.Spec.Image, r.Spec.Provider, r.Spec.ExclusionList, r.Spec.SecretRef = s.Registry.Host+"/"+repo, "generic", nil, nil
 			})
 			s.awaitTags(1)
 		})
@@ -215,50 +215,50 @@ func TestUnusableSpecs(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, testkit.RegistryTokenAuth("bob", "s3cret"))
-	s.registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "creds"}, Type: corev1.SecretTypeDockerConfigJson,
-		StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"` + s.registry.Host + `":{"username":"bob","password":"wrong"}}}`},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: "creds"}, Type: corev1.SecretTypeDockerConfigJson,
+		StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"` + s.Registry.Host + `":{"username":"bob","password":"wrong"}}}`},
 	}
-	s.must(kube.Create(t.Context(), secret))
+	s.Must(s.Kube.Create(t.Context(), secret))
 	s.create(func(r *imagev1.ImageRepository) { r.Spec.SecretRef = &meta.LocalObjectReference{Name: "creds"} })
-	s.start()
-	r := s.awaitFailure("AuthenticationFailed", "")
+	s.Start()
+	r := s.AwaitFailure("AuthenticationFailed", "")
 	if strings.Contains(conditions.GetMessage(r, fluxmeta.ReadyCondition), "wrong") {
 		t.Errorf("message %q", conditions.GetMessage(r, fluxmeta.ReadyCondition))
 	}
 	secret.StringData = map[string]string{corev1.DockerConfigJsonKey: strings.Replace(string(secret.Data[corev1.DockerConfigJsonKey]), "wrong", "s3cret", 1)}
-	s.must(kube.Update(t.Context(), secret))
+	s.Must(s.Kube.Update(t.Context(), secret))
 	s.awaitTags(1)
 }
 
 func TestSuspendedObjectsRest(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
 	s.create()
-	s.start()
+	s.Start()
 	s.awaitTags(1)
-	s.edit(func(r *imagev1.ImageRepository) { r.Spec.Suspend = true })
-	s.registry.SetTags(repo, []string{"1", "2"})
-	lists := s.registry.Requests("/tags/list")
-	if r := s.request(); r.Status.LastScanResult.TagCount != 1 || s.registry.Requests("/tags/list") != lists {
+	s.Edit(func(r *imagev1.ImageRepository) { r.Spec.Suspend = true })
+	s.Registry.SetTags(repo, []string{"1", "2"})
+	lists := s.Registry.Requests("/tags/list")
+	if r := s.Request(); r.Status.LastScanResult.TagCount != 1 || s.Registry.Requests("/tags/list") != lists {
 		t.Errorf("suspended, and yet: %+v", r.Status)
 	}
-	s.edit(func(r *imagev1.ImageRepository) { r.Spec.Suspend = false })
-	s.request()
+	s.Edit(func(r *imagev1.ImageRepository) { r.Spec.Suspend = false })
+	s.Request()
 	s.awaitTags(2)
 }
 
 func TestDeletion(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
 	s.create()
-	s.start()
-	s.must(kube.Delete(t.Context(), s.awaitTags(1)))
-	s.eventually("the object is gone", func() bool {
-		err := kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "models"}, &imagev1.ImageRepository{})
+	s.Start()
+	s.Must(s.Kube.Delete(t.Context(), s.awaitTags(1)))
+	s.Eventually("the object is gone", func() bool {
+		err := s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "models"}, &imagev1.ImageRepository{})
 		return apierrors.IsNotFound(err)
 	})
 }
@@ -266,40 +266,40 @@ func TestDeletion(t *testing.T) {
 func TestADeletedObjectGetsNoFinalizer(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
 	s.create(func(r *imagev1.ImageRepository) { r.Finalizers = []string{"example.com/other"} })
-	s.must(kube.Delete(t.Context(), s.get()))
+	s.Must(s.Kube.Delete(t.Context(), s.Get()))
 	s.create(func(r *imagev1.ImageRepository) { r.Name = "other" })
-	s.start()
-	s.eventually("the controller has come past it", func() bool {
+	s.Start()
+	s.Eventually("the controller has come past it", func() bool {
 		other := &imagev1.ImageRepository{}
-		s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+		s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
 		return conditions.IsReady(other)
 	})
-	if diff := cmp.Diff([]string{"example.com/other"}, s.get().Finalizers); diff != "" {
+	if diff := cmp.Diff([]string{"example.com/other"}, s.Get().Finalizers); diff != "" {
 		t.Error(diff)
 	}
-	s.edit(func(r *imagev1.ImageRepository) { r.Finalizers = nil })
+	s.Edit(func(r *imagev1.ImageRepository) { r.Finalizers = nil })
 }
 
 func TestARestartForgetsNoScan(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
 	s.create()
-	s.start()
+	s.Start()
 	before := s.awaitTags(1)
-	s.stop()
-	lists := s.registry.Requests("/tags/list")
-	s.start()
+	s.Stop()
+	lists := s.Registry.Requests("/tags/list")
+	s.Start()
 	s.create(func(r *imagev1.ImageRepository) { r.Name = "other" })
-	s.eventually("the controller is at work", func() bool {
+	s.Eventually("the controller is at work", func() bool {
 		other := &imagev1.ImageRepository{}
-		s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+		s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
 		return conditions.IsReady(other)
 	})
-	if after := s.get(); !cmp.Equal(before.Status, after.Status) || s.registry.Requests("/tags/list") != lists {
-		t.Errorf("%d more scans; %s", s.registry.Requests("/tags/list")-lists, cmp.Diff(before.Status, after.Status))
+	if after := s.Get(); !cmp.Equal(before.Status, after.Status) || s.Registry.Requests("/tags/list") != lists {
+		t.Errorf("%d more scans; %s", s.Registry.Requests("/tags/list")-lists, cmp.Diff(before.Status, after.Status))
 	}
 }
 
@@ -308,45 +308,45 @@ func TestARestartForgetsNoScan(t *testing.T) {
 func TestASilentRegistry(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
-	s.registry.SetTags(repo, []string{"1"})
-	s.registry.SetTags("team/others", []string{"1"})
+	s.Registry.SetTags(repo, []string{"1"})
+	s.Registry.SetTags("team/others", []string{"1"})
 	var silent atomic.Bool
 	silent.Store(true)
-	s.registry.Inject(func(r *http.Request) testkit.RegistryFault {
+	s.Registry.Inject(func(r *http.Request) testkit.RegistryFault {
 		return testkit.RegistryFault{Hang: silent.Load() && strings.Contains(r.URL.Path, repo)}
 	})
 	s.create()
-	s.start("--concurrent=1")
-	r := s.await("is being scanned", func(r *imagev1.ImageRepository) bool {
+	s.Start("--concurrent=1")
+	r := s.Await("is being scanned", func(r *imagev1.ImageRepository) bool {
 		return conditions.GetMessage(r, fluxmeta.ReconcilingCondition) == "scanning the image repository"
 	})
-	checkStatus(t, r, status.InProgressStatus)
+	s.CheckStatus(r, status.InProgressStatus)
 	if got := conditions.Get(r, fluxmeta.ReadyCondition); got == nil || got.Status != metav1.ConditionUnknown {
 		t.Errorf("Ready %+v", got)
 	}
-	s.create(func(r *imagev1.ImageRepository) { r.Name, r.Spec.Image = "other", s.registry.Host+"/team/others" })
-	s.eventually("the other one is ready", func() bool {
+	s.create(func(r *imagev1.ImageRepository) { r.Name, r.Spec.Image = "other", s.Registry.Host+"/team/others" })
+	s.Eventually("the other one is ready", func() bool {
 		other := &imagev1.ImageRepository{}
-		s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "other"}, other))
+		s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
 		return conditions.IsReady(other)
 	})
-	s.stop()
+	s.Stop()
 	silent.Store(false)
-	s.start()
+	s.Start()
 	s.awaitTags(1)
 
 	silent.Store(true)
-	s.edit(func(r *imagev1.ImageRepository) {
+	s.Edit(func(r *imagev1.ImageRepository) {
 		r.Annotations = map[string]string{fluxmeta.ReconcileRequestAnnotation: "now"}
 	})
-	r = s.await("is being scanned again", func(r *imagev1.ImageRepository) bool { return conditions.IsReconciling(r) })
+	r = s.Await("is being scanned again", func(r *imagev1.ImageRepository) bool { return conditions.IsReconciling(r) })
 	if !conditions.IsTrue(r, fluxmeta.ReadyCondition) || r.Status.LastHandledReconcileAt != "now" {
 		t.Errorf("status %+v", r.Status)
 	}
-	checkStatus(t, r, status.InProgressStatus)
-	s.stop()
+	s.CheckStatus(r, status.InProgressStatus)
+	s.Stop()
 	silent.Store(false)
-	s.registry.SetTags(repo, []string{"1", "2"})
-	s.start()
+	s.Registry.SetTags(repo, []string{"1", "2"})
+	s.Start()
 	s.awaitTags(2)
 }

@@ -30,10 +30,10 @@ func TestTagPushedIsCommitted(t *testing.T) {
 	model := s.image("model")
 	s.commit("Serve the model", map[string]string{"apps/pod.yaml": s.pod("auto", model+":1.0.0@"+first), "other.yaml": s.pod("else", model+":1.0.0")})
 	s.create(s.automation("auto", gated))
-	s.start()
+	s.Start()
 
 	s.awaitFile("apps/pod.yaml", model+":1.1.0@"+second+" #")
-	a := s.await("auto", "is ready", isReady)
+	a := s.of("auto").Await("is ready", isReady)
 	if got := conditions.GetMessage(a, imagev1.ReadyCondition); got != "repository up-to-date" {
 		t.Errorf("Ready says %q", got)
 	}
@@ -41,16 +41,16 @@ func TestTagPushedIsCommitted(t *testing.T) {
 		t.Error("a marker of another automation was followed")
 	}
 	head, err := s.repo.Git(t.Context(), "rev-parse", "main")
-	s.must(err)
+	s.Must(err)
 	want := []string{
 		"Update from image update automation", "",
-		"Automation: " + s.ns + "/auto (" + string(a.UID) + ")",
+		"Automation: " + s.Namespace + "/auto (" + string(a.UID) + ")",
 		"Image: " + model + ":1.1.0@" + second,
 		"Previous-Image: " + model + ":1.0.0",
 		"Previous-Digest: " + first,
 		"Policy: model semver >=1.0.0",
 		"Gate: accuracy=0.93>=0.895",
-		"Source: GitRepository/" + s.ns + "/repo",
+		"Source: GitRepository/" + s.Namespace + "/repo",
 	}
 	if diff := cmp.Diff(want, strings.Split(s.log("main")[0], "\n")); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
@@ -61,17 +61,17 @@ func TestTagPushedIsCommitted(t *testing.T) {
 	if got := a.Status.Weir.Images[0].Current; got == nil || got.Tag != "1.1.0" || got.Digest != second {
 		t.Errorf("current %+v", got)
 	}
-	if got := s.events(imagev1.SucceededReason); len(got) != 1 || got[0] != "pushed commit '"+head[:7]+"' to branch 'main'\nUpdate from image update automation" {
+	if got := s.of("auto").Events(imagev1.SucceededReason); len(got) != 1 || got[0] != "pushed commit '"+head[:7]+"' to branch 'main'\nUpdate from image update automation" {
 		t.Errorf("events %q", got)
 	}
 	source := &sourcev1.GitRepository{}
-	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "repo"}, source))
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "repo"}, source))
 	if source.Annotations[imagev1.ReconcileRequestAnnotation] == "" {
 		t.Error("the source was not asked to look at the pushed branch")
 	}
 
-	s.request("auto")
-	if got := s.request("auto"); got.Status.LastPushCommit != head || len(s.log("main")) != 2 {
+	s.of("auto").Request()
+	if got := s.of("auto").Request(); got.Status.LastPushCommit != head || len(s.log("main")) != 2 {
 		t.Errorf("a second run made another commit: %q", s.log("main"))
 	}
 	if pushes := s.git.Stats().Pushes; pushes != 1 {
@@ -85,20 +85,20 @@ func TestCommitsAreSigned(t *testing.T) {
 	digest := s.push("1.1.0", "")
 	s.commit("Serve the model", map[string]string{"pod.yaml": s.pod("auto", s.image("model")+":1.0.0")})
 	_, key, err := ed25519.GenerateKey(rand.Reader)
-	s.must(err)
+	s.Must(err)
 	block, err := ssh.MarshalPrivateKey(key, "")
-	s.must(err)
+	s.Must(err)
 	signer, err := ssh.NewSignerFromKey(key)
-	s.must(err)
+	s.Must(err)
 	s.create(s.automation("auto", func(a *imagev1.ImageUpdateAutomation) {
 		a.Spec.GitSpec.Commit.SigningKey = &imagev1.SigningKey{
 			Type: imagev1.SigningKeyTypeSSH, SecretRef: s.secret("key", map[string]string{"identity": string(pem.EncodeToMemory(block))}),
 		}
 	}))
-	s.start()
+	s.Start()
 	s.awaitFile("pod.yaml", ":1.1.0@"+digest)
 	signers := filepath.Join(t.TempDir(), "signers")
-	s.must(os.WriteFile(signers, []byte("weir@example.com "+string(ssh.MarshalAuthorizedKey(signer.PublicKey()))), 0o600))
+	s.Must(os.WriteFile(signers, []byte("weir@example.com "+string(ssh.MarshalAuthorizedKey(signer.PublicKey()))), 0o600))
 	if _, err := s.repo.Git(t.Context(), "-c", "gpg.ssh.allowedSignersFile="+signers, "verify-commit", "main"); err != nil {
 		t.Error(err)
 	}

@@ -26,7 +26,7 @@ func flux(a *imagev1.ImageUpdateAutomation) { a.Spec.Weir = nil }
 func (s *suite) policy(name string, labels map[string]string) {
 	s.Helper()
 	s.create(&imagev1.ImagePolicy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: name, Labels: labels},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name, Labels: labels},
 		Spec: imagev1.ImagePolicySpec{
 			ImageRepositoryRef: meta.NamespacedObjectReference{Name: name}, Suspend: true,
 			Policy: imagev1.ImagePolicyChoice{SemVer: &imagev1.SemVerPolicy{Range: "*"}},
@@ -37,15 +37,15 @@ func (s *suite) policy(name string, labels map[string]string) {
 func (s *suite) pick(name string, ref imagev1.ImageRef) {
 	s.Helper()
 	obj := &imagev1.ImagePolicy{}
-	s.must(kube.Get(s.Context(), client.ObjectKey{Namespace: s.ns, Name: name}, obj))
+	s.Must(s.Kube.Get(s.Context(), client.ObjectKey{Namespace: s.Namespace, Name: name}, obj))
 	before := obj.DeepCopy()
 	obj.Status.LatestRef = &ref
-	s.must(kube.Status().Patch(s.Context(), obj, client.MergeFrom(before)))
+	s.Must(s.Kube.Status().Patch(s.Context(), obj, client.MergeFrom(before)))
 }
 
 // marked is a manifest whose image an ImagePolicy picks.
 func (s *suite) marked(policy, reference string) string {
-	return strings.ReplaceAll(s.pod("X", reference), s.ns+":X/model", s.ns+":"+policy)
+	return strings.ReplaceAll(s.pod("X", reference), s.Namespace+":X/model", s.Namespace+":"+policy)
 }
 
 func TestFluxForm(t *testing.T) {
@@ -58,12 +58,12 @@ func TestFluxForm(t *testing.T) {
 		a.Spec.PolicySelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
 		a.Spec.GitSpec.Commit.MessageTemplate = "{{ range .Changed.Changes }}{{ .OldValue }} -> {{ .NewValue }}{{ end }}"
 	}))
-	s.start()
-	s.await("auto", "is ready", isReady)
+	s.Start()
+	s.of("auto").Await("is ready", isReady)
 	s.pick("b", imagev1.ImageRef{Name: "x/b", Tag: "2.0.0"})
 	s.pick("a", imagev1.ImageRef{Name: "x/a", Tag: "1.1.0", Digest: "sha256:" + strings.Repeat("a", 64)})
 	s.awaitFile("a.yaml", "image: x/a:1.1.0@sha256:"+strings.Repeat("a", 64)+" #")
-	a := s.await("auto", "is ready", func(a *imagev1.ImageUpdateAutomation) bool { return isReady(a) && a.Status.LastPushCommit != "" })
+	a := s.of("auto").Await("is ready", func(a *imagev1.ImageUpdateAutomation) bool { return isReady(a) && a.Status.LastPushCommit != "" })
 	if diff := cmp.Diff([]string{"x/a:1.0.0 -> x/a:1.1.0@sha256:" + strings.Repeat("a", 64), "Serve"}, s.log("main")); diff != "" {
 		t.Errorf("messages, which have no trailers (-want +got):\n%s", diff)
 	}
@@ -89,8 +89,8 @@ func TestPolicyChangeDelay(t *testing.T) {
 	s.create(s.automation("auto", flux, func(a *imagev1.ImageUpdateAutomation) {
 		a.Spec.PolicyChangeDelay = &metav1.Duration{Duration: 2 * time.Second}
 	}))
-	s.start()
-	s.await("auto", "is ready", isReady)
+	s.Start()
+	s.of("auto").Await("is ready", isReady)
 	begin := time.Now()
 	s.pick("a", imagev1.ImageRef{Name: "x/a", Tag: "1.1.0"})
 	s.pick("b", imagev1.ImageRef{Name: "x/b", Tag: "1.1.0"})
@@ -112,8 +112,8 @@ func TestPushBranchAndRefspec(t *testing.T) {
 	s.create(s.automation("auto", flux, func(a *imagev1.ImageUpdateAutomation) {
 		a.Spec.GitSpec.Push = &imagev1.PushSpec{Branch: "auto", Refspec: "refs/heads/auto:refs/heads/copy"}
 	}))
-	s.start()
-	a := s.await("auto", "is ready", func(a *imagev1.ImageUpdateAutomation) bool { return isReady(a) && a.Status.LastPushCommit != "" })
+	s.Start()
+	a := s.of("auto").Await("is ready", func(a *imagev1.ImageUpdateAutomation) bool { return isReady(a) && a.Status.LastPushCommit != "" })
 	for _, branch := range []string{"auto", "copy"} {
 		if head, err := s.repo.Git(t.Context(), "rev-parse", branch); err != nil || head != a.Status.LastPushCommit {
 			t.Errorf("%s is at %s, %v; want %s", branch, head, err, a.Status.LastPushCommit)
@@ -122,14 +122,14 @@ func TestPushBranchAndRefspec(t *testing.T) {
 	if head, _ := s.repo.Git(t.Context(), "rev-parse", "main"); head != base || a.Status.ObservedSourceRevision != "main@sha1:"+base {
 		t.Errorf("main at %s, observed %s; want %s", head, a.Status.ObservedSourceRevision, base)
 	}
-	if got := s.events(imagev1.SucceededReason); len(got) == 0 || !strings.Contains(got[0], "to branch 'auto' and refspecs 'refs/heads/auto:refs/heads/copy'") {
+	if got := s.of("auto").Events(imagev1.SucceededReason); len(got) == 0 || !strings.Contains(got[0], "to branch 'auto' and refspecs 'refs/heads/auto:refs/heads/copy'") {
 		t.Errorf("events %q", got)
 	}
 	pushes := s.git.Stats().Pushes
-	if again := s.request("auto"); again.Status.LastPushCommit != a.Status.LastPushCommit || s.git.Stats().Pushes != pushes {
+	if again := s.of("auto").Request(); again.Status.LastPushCommit != a.Status.LastPushCommit || s.git.Stats().Pushes != pushes {
 		t.Error("the same proposal was pushed again")
 	}
-	s.request("auto")
+	s.of("auto").Request()
 	if got := s.told(imagev1.SucceededReason, "pushed commit"); got != 1 {
 		t.Errorf("%d events for one push", got)
 	}
@@ -140,7 +140,7 @@ func TestStalls(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	s.commit("Serve", map[string]string{"a.yaml": "a: 1\n"})
-	s.start("--no-cross-namespace-refs")
+	s.Start("--no-cross-namespace-refs")
 	image := func(change func(*imagev1.Image)) func(*imagev1.ImageUpdateAutomation) {
 		return func(a *imagev1.ImageUpdateAutomation) { change(&a.Spec.Weir.Images[0]) }
 	}
@@ -180,7 +180,7 @@ func TestStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			object := strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), "'", "")
 			s.create(s.automation(object, tc.change))
-			a := s.awaitFailure(object, tc.reason, tc.message)
+			a := s.of(object).AwaitFailure(tc.reason, tc.message)
 			if !conditions.IsStalled(a) || a.Status.ObservedGeneration != a.Generation {
 				t.Errorf("status %+v, want that it is stalled", a.Status)
 			}

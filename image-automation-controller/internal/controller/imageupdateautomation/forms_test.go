@@ -25,7 +25,7 @@ func TestTarget(t *testing.T) {
 		a.Spec.Update.Path = "./ml"
 		a.Spec.Weir.Targets = []imagev1.Target{{Image: "model", File: "service.yaml", Path: "spec.predictor.model.storageUri"}}
 	}))
-	s.start()
+	s.Start()
 	s.awaitFile("ml/service.yaml", second)
 	if got, want := s.file("main", "ml/service.yaml"), service(":1.1.0@"+second); got != want {
 		t.Errorf("file:\n%s\nwant:\n%s", got, want)
@@ -41,8 +41,8 @@ func TestTargetOfAnotherRepository(t *testing.T) {
 	s.create(s.automation("auto", func(a *imagev1.ImageUpdateAutomation) {
 		a.Spec.Weir.Targets = []imagev1.Target{{Image: "model", File: "a.yaml", Path: "uri"}}
 	}))
-	s.start()
-	s.awaitFailure("auto", imagev1.UpdateFailedReason, "a.yaml:1: uri names 'oci://ghcr.io/other/model:1', which is not the repository")
+	s.Start()
+	s.of("auto").AwaitFailure(imagev1.UpdateFailedReason, "a.yaml:1: uri names 'oci://ghcr.io/other/model:1', which is not the repository")
 	if pushes := s.git.Stats().Pushes; pushes != 0 {
 		t.Errorf("%d pushes", pushes)
 	}
@@ -58,13 +58,13 @@ func TestPoliciesBesideImages(t *testing.T) {
 	s.policy("other", map[string]string{"team": "ml"})
 	s.pick("other", imagev1.ImageRef{Name: "x/other", Tag: "2.0.0"})
 	s.create(s.automation("auto"))
-	s.start()
+	s.Start()
 	s.awaitFile("model.yaml", ":1.1.0@"+digest)
-	a := s.request("auto")
+	a := s.of("auto").Request()
 	if got := s.file("main", "other.yaml"); strings.Contains(got, "2.0.0") || len(a.Status.ObservedPolicies) != 0 {
 		t.Errorf("an ImagePolicy was followed that nobody selected: %s%v", got, a.Status.ObservedPolicies)
 	}
-	s.edit("auto", func(a *imagev1.ImageUpdateAutomation) {
+	s.of("auto").Edit(func(a *imagev1.ImageUpdateAutomation) {
 		a.Spec.PolicySelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
 	})
 	s.awaitFile("other.yaml", "x/other:2.0.0")
@@ -80,13 +80,13 @@ func TestBestAccepted(t *testing.T) {
 		gate := &a.Spec.Weir.Images[0].Gates[0]
 		gate.Baseline, gate.Best = imagev1.BaselineBestAccepted, "num(candidate.annotations['ml.eval.accuracy'])"
 	}))
-	s.start()
-	s.await("auto", "is ready", isReady)
+	s.Start()
+	s.of("auto").Await("is ready", isReady)
 	second := s.push("1.1.0", "0.946")
-	s.request("auto")
+	s.of("auto").Request()
 	s.awaitFile("pod.yaml", ":1.1.0@"+second)
 	s.push("1.2.0", "0.942")
-	s.request("auto")
+	s.of("auto").Request()
 	a := s.awaitHeld("auto", imagev1.GateFailedReason, "model 1.2.0 is held: gate accuracy is not met: 0.942>=0.945 is false")
 	if best := a.Status.Weir.Images[0].Best; len(best) != 1 || best[0].Digest != first || best[0].Gate != "accuracy" {
 		t.Errorf("best %+v, want %s", best, first)

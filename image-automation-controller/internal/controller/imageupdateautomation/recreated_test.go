@@ -20,21 +20,21 @@ func TestRecreatedDuringPush(t *testing.T) {
 	s.commit("Serve the model", map[string]string{"pod.yaml": s.pod("auto", s.image("model")+":1.0.0")})
 	dir := t.TempDir()
 	begun, held := filepath.Join(dir, "begun"), filepath.Join(dir, "held")
-	s.must(os.WriteFile(held, nil, 0o600))
-	s.must(s.repo.Hook("pre-receive", "touch "+begun+"; while [ -e "+held+" ]; do sleep 0.05; done"))
+	s.Must(os.WriteFile(held, nil, 0o600))
+	s.Must(s.repo.Hook("pre-receive", "touch "+begun+"; while [ -e "+held+" ]; do sleep 0.05; done"))
 	s.create(s.automation("auto"))
-	s.start()
-	s.poll("the push has begun", func() bool { _, err := os.Stat(begun); return err == nil }, func() string { return "" })
-	first := s.get("auto")
-	s.edit("auto", func(a *imagev1.ImageUpdateAutomation) { a.Finalizers = nil })
-	s.must(kube.Delete(t.Context(), first))
+	s.Start()
+	s.Poll("the push has begun", func() bool { _, err := os.Stat(begun); return err == nil }, func() string { return "" })
+	first := s.of("auto").Get()
+	s.of("auto").Edit(func(a *imagev1.ImageUpdateAutomation) { a.Finalizers = nil })
+	s.Must(s.Kube.Delete(t.Context(), first))
 	s.create(s.automation("auto"))
-	s.await("auto", "is reconciled", func(a *imagev1.ImageUpdateAutomation) bool {
+	s.of("auto").Await("is reconciled", func(a *imagev1.ImageUpdateAutomation) bool {
 		return a.UID != first.UID && len(a.Status.Conditions) > 0
 	})
-	s.must(os.Remove(held))
+	s.Must(os.Remove(held))
 	s.awaitFile("pod.yaml", ":1.1.0@"+digest)
-	a := s.await("auto", "is ready", isReady)
+	a := s.of("auto").Await("is ready", isReady)
 	if images := a.Status.Weir.Images; len(images) != 1 || images[0].Current == nil || images[0].Current.Digest != digest || a.Status.LastPushCommit != "" {
 		t.Errorf("status %+v", a.Status)
 	}

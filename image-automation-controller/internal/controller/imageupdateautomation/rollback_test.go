@@ -25,14 +25,14 @@ func TestRevertStaysBack(t *testing.T) {
 	s.commit("Serve the model", map[string]string{"pod.yaml": before})
 	second := s.push("1.1.0", "")
 	s.create(s.automation("auto"))
-	s.start()
+	s.Start()
 	s.awaitFile("pod.yaml", ":1.1.0@"+second)
 
 	revert := s.commit("Back to what worked", map[string]string{"pod.yaml": before})
 	// The source tells of the commit; nobody asks.
 	source := &sourcev1.GitRepository{}
-	s.must(kube.Get(t.Context(), client.ObjectKey{Namespace: s.ns, Name: "repo"}, source))
-	s.request("auto")
+	s.Must(s.Kube.Get(t.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "repo"}, source))
+	s.of("auto").Request()
 	a := s.awaitHeld("auto", imagev1.RejectedReason, "Ada took 1.1.0 out of Git in commit "+revert[:7]+"; the next candidate has to rank above it, or set the annotation weir.dev/unreject: model@"+second)
 	rejected := a.Status.Weir.Images[0].Rejected
 	if len(rejected) != 1 || rejected[0].Digest != second || rejected[0].Commit != revert || rejected[0].Author != "Ada" {
@@ -40,24 +40,24 @@ func TestRevertStaysBack(t *testing.T) {
 	}
 
 	// Nothing in memory and nothing in the status: history tells.
-	s.stop()
-	lost := s.get("auto")
+	s.Stop()
+	lost := s.of("auto").Get()
 	lost.Status = imagev1.ImageUpdateAutomationStatus{ObservedGeneration: -1}
-	s.must(kube.Status().Update(t.Context(), lost))
-	s.start()
+	s.Must(s.Kube.Status().Update(t.Context(), lost))
+	s.Start()
 	s.awaitHeld("auto", imagev1.RejectedReason, "commit "+revert[:7])
 	if s.file("main", "pod.yaml") != before {
 		t.Error("what was reverted came back")
 	}
 
 	third := s.push("1.2.0", "")
-	s.request("auto")
+	s.of("auto").Request()
 	s.awaitFile("pod.yaml", ":1.2.0@"+third)
 
 	s.commit("Back again", map[string]string{"pod.yaml": before})
-	s.request("auto")
+	s.of("auto").Request()
 	s.awaitHeld("auto", imagev1.RejectedReason, "1.2.0")
-	s.edit("auto", func(a *imagev1.ImageUpdateAutomation) { annotate(a, imagev1.UnrejectAnnotation, "model@"+third) })
+	s.of("auto").Edit(func(a *imagev1.ImageUpdateAutomation) { annotate(a, imagev1.UnrejectAnnotation, "model@"+third) })
 	s.awaitFile("pod.yaml", ":1.2.0@"+third)
 }
 
@@ -69,14 +69,14 @@ func TestForcedHistoryIsNoRevert(t *testing.T) {
 	base := s.commit("Serve the model", map[string]string{"pod.yaml": s.pod("auto", s.image("model")+":1.0.0@"+first)})
 	second := s.push("1.1.0", "")
 	s.create(s.automation("auto"))
-	s.start()
+	s.Start()
 	s.awaitFile("pod.yaml", ":1.1.0@"+second)
-	s.await("auto", "is ready", isReady)
+	s.of("auto").Await("is ready", isReady)
 	_, err := s.repo.Git(t.Context(), "update-ref", "refs/heads/main", base)
-	s.must(err)
-	s.request("auto")
+	s.Must(err)
+	s.of("auto").Request()
 	s.awaitFile("pod.yaml", ":1.1.0@"+second)
-	if a := s.get("auto"); conditions.Has(a, imagev1.HeldCondition) {
+	if a := s.of("auto").Get(); conditions.Has(a, imagev1.HeldCondition) {
 		t.Errorf("conditions %+v", a.Status.Conditions)
 	}
 }
@@ -91,13 +91,13 @@ func TestWriteConflict(t *testing.T) {
 	s.commit("Serve the model", map[string]string{"pod.yaml": before})
 	second := s.push("1.1.0", "")
 	s.create(s.automation("auto"))
-	s.start()
+	s.Start()
 	s.awaitFile("pod.yaml", ":1.1.0@"+second)
-	s.await("auto", "is ready", isReady)
+	s.of("auto").Await("is ready", isReady)
 	s.commit("Update\n\nAutomation: other/writer (1234)\nImage: "+model+":1.0.0@"+first, map[string]string{"pod.yaml": before})
-	s.request("auto")
-	a := s.awaitFailure("auto", imagev1.WriteConflictReason, "other/writer (1234)")
-	if message := conditions.GetMessage(a, imagev1.ReadyCondition); !conditions.IsStalled(a) || !strings.Contains(message, s.ns+"/auto (") {
+	s.of("auto").Request()
+	a := s.of("auto").AwaitFailure(imagev1.WriteConflictReason, "other/writer (1234)")
+	if message := conditions.GetMessage(a, imagev1.ReadyCondition); !conditions.IsStalled(a) || !strings.Contains(message, s.Namespace+"/auto (") {
 		t.Errorf("conditions %+v", a.Status.Conditions)
 	}
 	if pushes := s.git.Stats().Pushes; pushes != 1 {
@@ -116,10 +116,10 @@ func TestTwoAutomationsOnOneBranch(t *testing.T) {
 	})
 	s.create(s.automation("a"))
 	s.create(s.automation("b"))
-	s.start()
+	s.Start()
 	s.awaitFile("a.yaml", ":1.1.0@"+second)
 	s.awaitFile("b.yaml", ":1.1.0@"+second)
-	a, b := s.await("a", "is ready", isReady), s.await("b", "is ready", isReady)
+	a, b := s.of("a").Await("is ready", isReady), s.of("b").Await("is ready", isReady)
 	if a.Status.LastPushCommit == b.Status.LastPushCommit || len(s.log("main")) != 3 {
 		t.Errorf("commits %s and %s of %q", a.Status.LastPushCommit, b.Status.LastPushCommit, s.log("main"))
 	}

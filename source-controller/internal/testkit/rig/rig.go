@@ -87,7 +87,7 @@ func (s *Suite) Start(flags ...string) {
 	s.Helper()
 	o := options()
 	s.Parse(o, flags...)
-	s.Run(func(ctx context.Context) error { return app.Run(ctx, o) })
+	s.Launch(func(ctx context.Context) error { return app.Run(ctx, o) })
 }
 
 // Process runs the controller as a process of its own, which ends with the
