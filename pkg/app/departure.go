@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -52,6 +53,7 @@ type departure struct {
 	finalizers []string
 	// within and selector restrict the objects to those of this controller.
 	within, selector string
+	page             int64 // how many objects are listed at a time
 	log              logr.Logger
 
 	kinds map[schema.GroupVersionKind]*departing
@@ -76,7 +78,7 @@ func newDeparture(a *App, s Settings, o *Options) (*departure, error) {
 		return nil, fmt.Errorf("make the client that sees an uninstall: %w", err)
 	}
 	d := &departure{
-		client: c, name: a.Name, namespace: o.Namespace, finalizers: s.Finalizers, selector: o.Watch.LabelSelector, log: a.Log,
+		client: c, name: a.Name, namespace: o.Namespace, finalizers: s.Finalizers, selector: o.Watch.LabelSelector, page: releasePage, log: a.Log,
 		kinds: map[schema.GroupVersionKind]*departing{}, going: map[string]bool{}, changed: make(chan struct{}),
 	}
 	if !o.Watch.AllNamespaces {
@@ -211,40 +213,58 @@ func (d *departure) await(ctx context.Context, k *departing) {
 }
 
 // release removes the finalizers from all objects of a kind and returns how
-// many it removed.
+// many it removed. An object that keeps its finalizer does not hold up others.
 func (d *departure) release(ctx context.Context, k *departing) (int, error) {
 	var mu sync.Mutex
 	released := 0
-	options := metav1.ListOptions{LabelSelector: d.selector, Limit: releasePage}
+	refused := map[string]error{} // by namespace/name
+	options := metav1.ListOptions{LabelSelector: d.selector, Limit: d.page}
 	for {
 		list, err := d.client.Resource(k.resource).Namespace(d.within).List(ctx, options)
 		if err != nil {
 			return released, fmt.Errorf("list %s: %w", k.definition, err)
 		}
-		group, ctx := errgroup.WithContext(ctx)
+		var group errgroup.Group
 		group.SetLimit(releaseWidth)
 		for i := range list.Items {
-			patch := releasePatch(list.Items[i].Finalizers, d.finalizers)
+			object := &list.Items[i]
+			patch := releasePatch(object.Finalizers, d.finalizers)
 			if patch == nil {
 				continue
 			}
 			group.Go(func() error {
-				err := d.releaseOne(ctx, k, &list.Items[i], patch)
-				if err == nil {
-					mu.Lock()
+				err := d.releaseOne(ctx, k, object, patch)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					refused[object.Namespace+"/"+object.Name] = err
+				} else {
 					released++
-					mu.Unlock()
 				}
-				return err
+				return nil
 			})
 		}
-		if err := group.Wait(); err != nil {
+		_ = group.Wait() // what failed is in refused
+		if err := ctx.Err(); err != nil {
 			return released, err
 		}
 		if options.Continue = list.Continue; options.Continue == "" {
-			return released, nil
+			return released, refusal(k.definition, refused)
 		}
 	}
+}
+
+// refusal is the error for objects that kept their finalizers, by
+// namespace/name. Its text is the same whichever of them was refused first.
+func refusal(kind string, refused map[string]error) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	first := slices.Min(slices.Collect(maps.Keys(refused)))
+	if others := len(refused) - 1; others > 0 {
+		return fmt.Errorf("remove the finalizers of %s %s and %d more: %w", kind, first, others, refused[first])
+	}
+	return fmt.Errorf("remove the finalizers of %s %s: %w", kind, first, refused[first])
 }
 
 // releaseOne sends a patch. An object that is gone, or whose finalizers are
@@ -255,10 +275,7 @@ func (d *departure) releaseOne(ctx context.Context, k *departing, object *metav1
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) || apierrors.IsConflict(err) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("remove the finalizer of %s %s/%s: %w", k.definition, object.Namespace, object.Name, err)
-	}
-	return nil
+	return err
 }
 
 // releasePatch returns a JSON patch that removes some of the finalizers that an
