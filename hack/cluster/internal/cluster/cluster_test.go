@@ -123,6 +123,44 @@ func TestDownRemovesRemains(t *testing.T) {
 	}
 }
 
+// Only the state says which cgroups are a node's, so it must outlive them.
+func TestRemainsOutliveBusyCgroup(t *testing.T) {
+	t.Parallel()
+	// A folder with a file in it stands for one whose processes have not ended: neither can be removed.
+	busy, dir := t.TempDir(), filepath.Join(t.TempDir(), "cluster")
+	touch(t, busy, "process")
+	touch(t, dir, ".weir-cluster.lock")
+	if err := (State{Dir: dir, Phase: Ready, Cgroup: "../../../../../.." + busy}).write(); err != nil {
+		t.Fatal(err)
+	}
+	ends := map[string]func(context.Context) error{
+		"down":    func(ctx context.Context) error { return Down(ctx, dir) },
+		"next up": func(ctx context.Context) error { return Run(ctx, Options{Name: "a", Dir: dir}, func(Event) {}) },
+		"end":     func(ctx context.Context) error { return scrap(ctx, dir, remove) },
+	}
+	for name, end := range ends {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if err := end(ctx); err == nil || !strings.Contains(err.Error(), "remove the node's cgroups") {
+			t.Errorf("%s returned %v, want an error that names the cgroups", name, err)
+		}
+		cancel()
+		if _, err := readState(dir); err != nil {
+			t.Errorf("after %s the state is lost: %v", name, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(busy, "process")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Down(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, busy} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", path, err)
+		}
+	}
+}
+
 func TestRunRefusesSecond(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

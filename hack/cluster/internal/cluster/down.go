@@ -122,7 +122,7 @@ func removeRemains(ctx context.Context, dir string) error {
 		return fmt.Errorf("remove the cluster in %s: %w", dir, err)
 	}
 	defer held.Release()
-	return errors.Join(removeNode(ctx, dir), remove(dir))
+	return scrap(ctx, dir, remove)
 }
 
 // Snapshot writes what the cluster's etcd holds to file. The cluster goes on meanwhile.

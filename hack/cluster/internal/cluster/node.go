@@ -62,14 +62,23 @@ func (s *supervisor) describeNode() {
 	s.state.Init = s.root.PID
 }
 
-// end ends all processes, and removes what a node has outside of the cluster's directory. ctx does not end.
+// end ends all processes, and with them a node's link to this machine. ctx does not end.
 func (s *supervisor) end(ctx context.Context) error {
 	var failed error
 	if s.state.Link != "" && !s.root.Gone() {
 		failed = s.node.Disconnect(ctx)
 	}
 	s.group.Close()
-	return errors.Join(failed, removeNode(ctx, s.opts.Dir))
+	return failed
+}
+
+// scrap removes what the cluster in dir has outside of the directory, and then the directory, by the given function. Only
+// the directory says what there is outside, so it stays until that is gone.
+func scrap(ctx context.Context, dir string, clear func(dir string) error) error {
+	if err := removeNode(ctx, dir); err != nil {
+		return fmt.Errorf("%w; \"down\" tries again", err)
+	}
+	return clear(dir)
 }
 
 // removeNode removes what the node of the cluster in dir has outside of the directory. Its processes are dead or dying.

@@ -77,15 +77,15 @@ func Run(ctx context.Context, opts Options, report func(Event)) error {
 		return fmt.Errorf("take the cluster directory: %w", err)
 	}
 	defer held.Release()
-	err = supervise(ctx, opts, report)
-	return errors.Join(err, remove(opts.Dir))
-}
-
-// supervise is Run with the directory locked, and leaves the directory to be removed.
-func supervise(ctx context.Context, opts Options, report func(Event)) (err error) {
-	if err := errors.Join(removeNode(ctx, opts.Dir), wipe(opts.Dir)); err != nil {
+	if err := scrap(ctx, opts.Dir, wipe); err != nil {
 		return err
 	}
+	err = supervise(ctx, opts, report)
+	return errors.Join(err, scrap(context.WithoutCancel(ctx), opts.Dir, remove))
+}
+
+// supervise is Run in a directory that is locked and empty, and leaves what is not a process to be removed.
+func supervise(ctx context.Context, opts Options, report func(Event)) (err error) {
 	ctx, forget, err := WithOwner(ctx, opts.OwnerPID)
 	if err != nil {
 		return err

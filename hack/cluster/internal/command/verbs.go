@@ -51,10 +51,19 @@ func (r *runner) up(ctx context.Context, _ []string) error {
 	}
 	state, err = cluster.Up(ctx, opts, r.step)
 	if err != nil {
-		return fmt.Errorf("start the cluster %s: %w\nnothing of it is left", r.name, err)
+		return fmt.Errorf("start the cluster %s: %w\n%s", r.name, err, r.left(ctx))
 	}
 	r.announce(state)
 	return nil
+}
+
+// left says what there still is of a cluster that could not be started.
+func (r *runner) left(ctx context.Context) string {
+	state, err := cluster.Status(context.WithoutCancel(ctx), r.dir)
+	if err == nil && state.Phase == cluster.Absent {
+		return "nothing of it is left"
+	}
+	return "not all of it is gone; \"down\" removes the rest"
 }
 
 // stay runs the cluster in this process.
