@@ -1,11 +1,12 @@
 # Copyright 2026 The Weir Authors
 # SPDX-License-Identifier: Apache-2.0
 
-# The go command fetches the toolchain that go.mod names. Without cgo no C compiler is needed, and build, test, lint and
-# demo share what is compiled. VCS stamps are left out because they fail in a checkout that somebody else owns.
+# The go command fetches the toolchain that go.mod names. Without cgo no C compiler is needed. Images are built without the
+# paths of this machine, so all else is, too: build, test, lint, demo and images share what is compiled, and so do several
+# checkouts. VCS stamps are left out because they fail in a checkout that somebody else owns.
 export GOTOOLCHAIN := auto
 export CGO_ENABLED := 0
-export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -39,12 +40,15 @@ demo: deps kubernetes ## Watch commits reach a real Kubernetes API server. KEEP=
 bench: deps kubernetes ## Measure the controllers beside a bare client. ONLY=ks runs a part.
 	ONLY=$(ONLY) go run ./hack/bench
 
+# What chaos and soak need: a real node, unless they are told to have processes.
+GROUND_DEPS := $(if $(filter processes,$(GROUND)),deps kubernetes,deps-e2e kubernetes-node)
+
 .PHONY: chaos
-chaos: deps kubernetes ## Break what can break, and tell what was lost. ONLY=kill,disk runs some, GROUND=processes needs no root.
+chaos: $(GROUND_DEPS) ## Break what can break, and tell what was lost. ONLY=kill,disk runs some, GROUND=processes needs no root.
 	go run ./hack/chaos -only "$(ONLY)" -ground "$(or $(GROUND),pods)" -minutes "$(or $(CHAOS_MINUTES),10)"
 
 .PHONY: soak
-soak: deps kubernetes ## Two hours of commits: what grows? SOAK_MINUTES=30 is shorter.
+soak: $(GROUND_DEPS) ## Two hours of commits: what grows? SOAK_MINUTES=30 is shorter.
 	go run ./hack/chaos -soak "$(or $(SOAK_MINUTES),120)" -ground "$(or $(GROUND),pods)"
 
 .PHONY: cluster-up
@@ -83,7 +87,7 @@ test-race: deps-test kubernetes build ## Run the tests of the workspace with the
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout $(TEST_TIMEOUT) -parallel $(TEST_PARALLEL) work
 
 .PHONY: e2e
-e2e: deps-e2e kubernetes ## Run Weir as pods on a real node: the demo's story, and what only pods can show. As root.
+e2e: deps-e2e kubernetes-node ## Run Weir as pods on a real node: the demo's story, and what only pods can show. As root.
 	go run ./hack/demo --node
 	go test -tags e2e -count 1 -timeout 25m ./hack/e2e/pods
 	go test -tags e2e -count 1 -timeout 5m -run TestNode ./pkg/testkit
@@ -104,6 +108,10 @@ deps-e2e: deps ## The same for the tests on a real node, which need what runs co
 .PHONY: kubernetes
 kubernetes: ## Build Kubernetes from Go modules, once: some minutes the first time.
 	@$(CLUSTER) build >/dev/null
+
+.PHONY: kubernetes-node
+kubernetes-node: ## The same with what a real node needs: some minutes more.
+	@$(CLUSTER) build --node >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built.

@@ -34,7 +34,8 @@ type launcher struct {
 // compiled from, and around the working directory.
 func findLauncher(progress io.Writer) (launcher, error) {
 	var roots []string
-	if _, file, _, ok := runtime.Caller(0); ok {
+	// A test that was built without paths does not know where it is from.
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
 		roots = append(roots, filepath.Join(filepath.Dir(file), "..", ".."))
 	}
 	wd, err := os.Getwd()
@@ -61,8 +62,9 @@ func findLauncher(progress io.Writer) (launcher, error) {
 func (l launcher) run(ctx context.Context, result any, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "."}, args...)...)
 	cmd.Dir = l.dir
-	// The module is outside the workspace, and flags meant for ours may not suit it.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	// The module is outside the workspace, and flags meant for ours may not suit
+	// it, but for the one that decides what can be shared with the Makefile.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-trimpath")
 	// The go command passes no signals on, so the group of both is told to stop.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }

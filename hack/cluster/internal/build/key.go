@@ -26,7 +26,8 @@ var ErrNoSource = errors.New("the sources of hack/cluster were not found")
 // hack/cluster of the working directory or of one above it.
 func FindSource() (string, error) {
 	var candidates []string
-	if _, file, _, ok := runtime.Caller(0); ok {
+	// A program that was built without paths does not know where it is from.
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
 		candidates = append(candidates, filepath.Join(filepath.Dir(file), "..", ".."))
 	}
 	wd, err := os.Getwd()
