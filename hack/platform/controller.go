@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -48,8 +49,10 @@ type Controller struct {
 	env     []string // beside what all have
 	disk    string   // the directory that it caches in
 	ready   string   // the URL of its readiness probe
-	process *os.Process
-	ended   chan struct{}
+
+	mu      sync.Mutex
+	process *os.Process     // the last one that was started; nil before that
+	ended   <-chan struct{} // closed when that one is gone
 }
 
 // Programs are the controllers that there are.
@@ -188,17 +191,20 @@ func (c *Controller) Start(ctx context.Context) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own keeps a Ctrl-C at the terminal from reaching it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if c.ended, err = spawn(cmd); err != nil {
+	ended, err := spawn(cmd)
+	if err != nil {
 		return fmt.Errorf("start %s: %w", c.Name, err)
 	}
-	c.process = cmd.Process
+	c.mu.Lock()
+	c.process, c.ended = cmd.Process, ended
+	c.mu.Unlock()
 	return Await(ctx, c.checkReady)
 }
 
 // spawn starts cmd from a thread that lives as long as the process does: the
 // kernel sends the signal that ends it with us when that thread ends. The
 // channel is closed when the process is gone.
-func spawn(cmd *exec.Cmd) (chan struct{}, error) {
+func spawn(cmd *exec.Cmd) (<-chan struct{}, error) {
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
 		runtime.LockOSThread()
@@ -232,13 +238,22 @@ func (c *Controller) checkReady(ctx context.Context) error {
 	return nil
 }
 
+// last returns the process that was started last, or nil if there was none, and
+// the channel that is closed when it is gone.
+func (c *Controller) last() (*os.Process, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.process, c.ended
+}
+
 // Running reports whether the process is there.
 func (c *Controller) Running() bool {
-	if c.process == nil {
+	process, ended := c.last()
+	if process == nil {
 		return false
 	}
 	select {
-	case <-c.ended:
+	case <-ended:
 		return false
 	default:
 		return true
@@ -247,7 +262,8 @@ func (c *Controller) Running() bool {
 
 // PID of the process that was started last.
 func (c *Controller) PID() int {
-	return c.process.Pid
+	process, _ := c.last()
+	return process.Pid
 }
 
 // Kill is kill -9: it returns when the process is gone, which had no say in it.
@@ -258,7 +274,7 @@ func (c *Controller) Kill() error {
 // Stop ends the process in good order. It is an error if it had ended before
 // by itself.
 func (c *Controller) Stop() error {
-	if c.process == nil {
+	if process, _ := c.last(); process == nil {
 		return nil
 	}
 	return c.end(syscall.SIGTERM)
@@ -268,18 +284,19 @@ func (c *Controller) end(signal syscall.Signal) error {
 	if !c.Running() {
 		return fmt.Errorf("%s had ended by itself; the end of its log:\n%s", c.Name, c.LogTail(20))
 	}
-	if err := c.process.Signal(signal); err != nil {
+	process, ended := c.last()
+	if err := process.Signal(signal); err != nil {
 		return fmt.Errorf("end %s: %w", c.Name, err)
 	}
 	patience := time.NewTimer(stopPatience)
 	defer patience.Stop()
 	select {
-	case <-c.ended:
+	case <-ended:
 		return nil
 	case <-patience.C:
 	}
-	err := c.process.Kill()
-	<-c.ended
+	err := process.Kill()
+	<-ended
 	return errors.Join(fmt.Errorf("%s did not stop within %s of a %s", c.Name, stopPatience, signal), err)
 }
 

@@ -26,7 +26,7 @@ import (
 type Prometheus struct {
 	url     string
 	process *os.Process
-	ended   chan struct{}
+	ended   <-chan struct{}
 }
 
 // StartPrometheus starts the Prometheus that `make deps-test` has unpacked, for
