@@ -164,8 +164,12 @@ func (p *Platform) KillInPods(controller string) (int, error) {
 // maxComm is how much of a program's name the kernel keeps.
 const maxComm = 15
 
-// Processes returns the ids of those processes on the node that run a program: not those of another
-// cluster on this machine.
+// RenderWorker is the name of the processes that render charts for helm-controller.
+const RenderWorker = "render-worker"
+
+// Processes returns the ids of those processes on the node that have the name of a program: not those of
+// another cluster on this machine, and not those that helm-controller renders charts in, which have a name
+// of their own.
 func (p *Platform) Processes(program string) ([]int, error) {
 	links, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {

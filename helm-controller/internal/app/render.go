@@ -33,6 +33,7 @@ func Render(args []string) error {
 	if err := worker.Confine(memory); err != nil {
 		return err
 	}
+	worker.Rename(RenderWorker)
 	return helm.Work(os.Stdin, os.Stdout)
 }
 

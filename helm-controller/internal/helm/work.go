@@ -4,7 +4,6 @@
 package helm
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,8 +72,13 @@ type keptPart struct {
 // ask asks the parent.
 func (w *work) ask(question *message) (*reply, error) {
 	answered := &reply{}
-	err := cmp.Or(w.conn.Send(question), w.conn.Receive(answered))
-	return answered, err
+	if err := w.conn.Send(question); err != nil {
+		return nil, err
+	}
+	if err := w.conn.Receive(answered); err != nil {
+		return nil, err
+	}
+	return answered, nil
 }
 
 func (w *work) answer(o *order) *answer {

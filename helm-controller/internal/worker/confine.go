@@ -6,7 +6,6 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -21,9 +20,8 @@ const arena = 64 << 20
 const MinMemory = 2 * arena
 
 // Confine bounds the heap and the stacks of this process to so many bytes, for
-// good, and lets the kernel take it before others where memory is short. It is
-// what a child does first: what the program has besides, for its variables and
-// for the runtime, is not counted.
+// good. It is what a child does first: what the program has besides, for its
+// variables and for the runtime, is not counted.
 func Confine(memory int64) error {
 	if memory < MinMemory {
 		return fmt.Errorf("the memory of a process of its own has to be at least %d bytes, got %d", MinMemory, memory)
@@ -40,11 +38,13 @@ func Confine(memory int64) error {
 	// being copied to one of twice its size.
 	debug.SetMemoryLimit(memory / 4 * 3)
 	debug.SetMaxStack(int(memory / 4))
-	err = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("be the first to go where memory is short: %w", err)
-	}
 	return nil
+}
+
+// Rename gives this process another name than that of the file that it runs, for
+// who lists processes. A system that does not let it is left as it is.
+func Rename(name string) {
+	_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
 }
 
 // dataSize returns what RLIMIT_DATA counts, in bytes.

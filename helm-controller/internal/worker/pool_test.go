@@ -256,3 +256,19 @@ func TestConfineRefusesTooLittle(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestRename(t *testing.T) {
+	comm := func() string {
+		name, err := os.ReadFile("/proc/self/comm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(name))
+	}
+	before := comm()
+	t.Cleanup(func() { Rename(before) })
+	Rename("worker-renamed")
+	if got := comm(); got != "worker-renamed" {
+		t.Errorf("the process is called %q", got)
+	}
+}
