@@ -12,6 +12,7 @@ import (
 
 	"github.com/weir-gitops/weir/hack/dashboards/rehearsal"
 	"github.com/weir-gitops/weir/hack/docs/markdown"
+	"github.com/weir-gitops/weir/hack/docs/runbook"
 	"github.com/weir-gitops/weir/hack/platform"
 )
 
@@ -40,10 +41,14 @@ func auditFindsCommits(ctx context.Context, t *testing.T, r *rehearsal.Rehearsal
 		{"model-server", "put back: .spec.replicas set by kubectl"},
 	}
 	const next = "----- next -----"
+	steps, err := runbook.Steps(page)
+	if err != nil {
+		t.Fatal(err)
+	}
 	script, blocks := "exec 2>&1\n", 0
-	for _, block := range page.Blocks {
-		if block.Language == "bash" {
-			script += block.Text + "\necho '" + next + "'\n"
+	for _, step := range steps {
+		if step.Mark == runbook.InRehearsal {
+			script += step.Script + "\necho '" + next + "'\n"
 			blocks++
 		}
 	}

@@ -26,37 +26,41 @@ func disasters() map[string]deed {
 // halts are about stopping everything.
 func halts() map[string]deed {
 	return map[string]deed{
-		"image-automation-controller --replicas=0": {after: func(t *testing.T, w *world, _ string) {
-			w.await(t, "the controllers that write end", func(context.Context) error {
-				for _, c := range w.Controllers() {
-					if c.Running() != (c == w.Quota) {
-						return fmt.Errorf("%s is running: %t", c.Name, c.Running())
+		"name!=gpu-quota-controller' --replicas=0": {
+			before: func(t *testing.T, w *world) {
+				w.run(t, "kubectl -n llm-platform annotate helmrelease serving kustomize.toolkit.fluxcd.io/reconcile=disabled\n"+suspend+"true}}'")
+			},
+			after: func(t *testing.T, w *world, _ string) {
+				w.await(t, "the controllers that write end", func(context.Context) error {
+					for _, c := range w.Controllers() {
+						if c.Running() != (c == w.Quota) {
+							return fmt.Errorf("%s is running: %t", c.Name, c.Running())
+						}
 					}
-				}
-				return nil
-			})
-			w.run(t, "kubectl -n team-serving scale deployment chat --replicas=3")
-		}},
-		"\"suspend\":true}}'\n  done": {after: func(t *testing.T, w *world, _ string) { w.suspended(t, true) }},
-		"image-automation-controller --replicas=1": {after: func(t *testing.T, w *world, _ string) {
-			w.await(t, "the controllers are back", func(context.Context) error {
-				for _, c := range w.Controllers() {
-					if !c.Running() {
-						return fmt.Errorf("%s does not run", c.Name)
-					}
-				}
-				return nil
-			})
+					return nil
+				})
+				w.run(t, "kubectl -n team-serving scale deployment chat --replicas=3")
+			},
+		},
+		"\"suspend\":true}}'\ndone": {after: func(t *testing.T, w *world, _ string) {
 			w.suspended(t, true)
-			w.keeps(t, "team-serving", "chat", 3)
 		}},
-		"\"suspend\":false}}'\n  done": {after: func(t *testing.T, w *world, _ string) {
+		"bootstrap\nkubectl -n weir-system rollout status deployment --timeout=5m": {after: func(t *testing.T, w *world, _ string) {
+			w.looks(t)
+			w.keeps(t, "team-serving", "chat", 3)
+			w.suspended(t, true)
+		}},
+		"\"suspend\":false}}'\ndone": {after: func(t *testing.T, w *world, _ string) {
 			w.replicas(t, "team-serving", "chat", 2)
 			w.suspended(t, false)
+			w.run(t, suspend+"false}}'\nkubectl -n llm-platform annotate helmrelease serving kustomize.toolkit.fluxcd.io/reconcile-")
 			w.ready(t)
 		}},
 	}
 }
+
+// suspend begins a command that suspends the release of serving, or resumes it.
+const suspend = `kubectl -n llm-platform patch helmrelease serving --type=merge -p '{"spec":{"suspend":`
 
 // commits are about wrong ones.
 func commits() map[string]deed {
@@ -95,61 +99,42 @@ func (w *world) edit(t *testing.T, from, to string, more ...platform.Edit) {
 // deletions are about what somebody deletes.
 func deletions() map[string]deed {
 	return map[string]deed{
-		"--for=create kustomization/chat": {
-			before: func(t *testing.T, w *world) {
-				w.remember(t)
-				w.run(t, "kubectl -n llm-platform delete kustomization chat")
-			},
-			after: func(t *testing.T, w *world, _ string) {
-				w.ready(t)
-				w.survived(t, "Deployment/team-serving/chat")
-			},
+		"--for=create kustomization/chat": deleted("kubectl -n llm-platform delete kustomization chat", "Deployment/team-serving/chat"),
+		"infra/dev/weir\nkubectl -n llm-platform wait --for=condition=Ready kustomization/weir": deleted(
+			"kubectl -n llm-platform delete kustomization weir", ""),
+		"--for=create namespace/team-training": deleted("kubectl delete namespace team-training",
+			"ServiceAccount/team-training/training", "Job/team-training/finetune"),
+		"--for=delete namespace/weir-system": {before: loseWeir, after: deleted("", "").after},
+		"--for=condition=Established crd/kustomizations": deleted(
+			"kubectl delete crd kustomizations.kustomize.toolkit.fluxcd.io", ""),
+	}
+}
+
+// deleted is a deed around a command that deletes something, after which all is
+// Ready again and has survived: see there for what was to come back, and what is
+// gone.
+func deleted(command, back string, gone ...string) deed {
+	return deed{
+		before: func(t *testing.T, w *world) {
+			w.remember(t)
+			w.run(t, command)
 		},
-		"infra/dev/weir\nkubectl -n llm-platform wait --for=condition=Ready kustomization/weir": {
-			before: func(t *testing.T, w *world) {
-				w.remember(t)
-				w.run(t, "kubectl -n llm-platform delete kustomization weir")
-			},
-			after: func(t *testing.T, w *world, _ string) {
-				w.ready(t)
-				w.survived(t, "")
-			},
-		},
-		"--for=create namespace/team-training": {
-			before: func(t *testing.T, w *world) {
-				w.remember(t)
-				w.run(t, "kubectl delete namespace team-training")
-			},
-			after: func(t *testing.T, w *world, _ string) {
-				w.ready(t)
-				w.survived(t, "ServiceAccount/team-training/training", "Job/team-training/finetune")
-			},
-		},
-		"--for=delete namespace/weir-system": {
-			before: func(t *testing.T, w *world) {
-				w.remember(t)
-				// A pod that is told to end has five seconds to let go.
-				w.kubelet.pause(true)
-				w.run(t, "kubectl delete namespace weir-system --wait=false")
-				w.await(t, "the controllers let go", w.released)
-				w.kubelet.pause(false)
-			},
-			after: func(t *testing.T, w *world, _ string) {
-				w.ready(t)
-				w.survived(t, "")
-			},
-		},
-		"--for=condition=Established crd/kustomizations": {
-			before: func(t *testing.T, w *world) {
-				w.remember(t)
-				w.run(t, "kubectl delete crd kustomizations.kustomize.toolkit.fluxcd.io")
-			},
-			after: func(t *testing.T, w *world, _ string) {
-				w.ready(t)
-				w.survived(t, "")
-			},
+		after: func(t *testing.T, w *world, _ string) {
+			w.ready(t)
+			w.survived(t, back, gone...)
 		},
 	}
+}
+
+// loseWeir deletes the namespace of the controllers.
+func loseWeir(t *testing.T, w *world) {
+	t.Helper()
+	w.remember(t)
+	// A pod that is told to end has five seconds to let go.
+	w.kubelet.pause(true)
+	w.run(t, "kubectl delete namespace weir-system --wait=false")
+	w.await(t, "the controllers let go", w.released)
+	w.kubelet.pause(false)
 }
 
 // losses are about what is lost as a whole.

@@ -5,10 +5,14 @@ package runbook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,15 +24,25 @@ import (
 // operations are what happens around the commands of docs/operations.md.
 func operations() map[string]deed {
 	return map[string]deed{
-		"apply --server-side --force-conflicts -k bootstrap": {after: func(t *testing.T, _ *world, printed string) {
+		"apply --server-side --force-conflicts -k weir\n": {after: func(t *testing.T, _ *world, printed string) {
 			contains(t, printed, "deployment.apps/source-controller condition met", "deployment.apps/gpu-quota-controller condition met")
 		}},
-		"-k weir --dry-run=server": {after: func(t *testing.T, _ *world, printed string) {
+		"-k weir-dev --dry-run=server": {after: func(t *testing.T, _ *world, printed string) {
 			contains(t, printed, "configmap/private-ca serverside-applied (server dry run)", "deployment.apps/kustomize-controller serverside-applied (server dry run)")
 		}},
 		"get weir -A\n": {after: func(t *testing.T, _ *world, printed string) {
 			contains(t, printed, "gitrepository.source.toolkit.fluxcd.io/llm-platform", "helmrelease.helm.toolkit.fluxcd.io/serving", "gpuquota.quota.weir.dev/team-serving", "imageupdateautomation.image.toolkit.fluxcd.io/models")
 		}},
+		`awk '$3 != "True"`: {
+			before: func(t *testing.T, w *world) { w.run(t, registries) },
+			after: func(t *testing.T, w *world, printed string) {
+				contains(t, printed, "HelmRepository llm-platform/nowhere False ")
+				if strings.Contains(printed, "/registry ") {
+					t.Errorf("a HelmRepository that never has a status is said not to be ready:\n%s", printed)
+				}
+				w.run(t, "kubectl -n llm-platform delete helmrepositories nowhere registry")
+			},
+		},
 		// The commands wait for what they have asked for.
 		"annotate --overwrite kustomization chat": {after: func(t *testing.T, w *world, _ string) { w.ready(t) }},
 		"scale deployment model-server --replicas=2": {after: func(t *testing.T, w *world, _ string) {
@@ -61,6 +75,14 @@ func operations() map[string]deed {
 		"secret generic models-signing-key": {after: func(t *testing.T, w *world, _ string) { w.ready(t) }},
 	}
 }
+
+// registries are a HelmRepository that has no status, and one that is not Ready.
+const registries = `kubectl apply --server-side -f - <<'EOF'
+{"apiVersion": "v1", "kind": "List", "items": [
+  {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository", "metadata": {"name": "registry", "namespace": "llm-platform"}, "spec": {"type": "oci", "url": "oci://127.0.0.1:1/charts"}},
+  {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository", "metadata": {"name": "nowhere", "namespace": "llm-platform"}, "spec": {"url": "http://127.0.0.1:1"}}]}
+EOF
+kubectl -n llm-platform wait helmrepository/nowhere --for=condition=Ready=False --timeout=1m`
 
 // prints returns a check that something was printed.
 func prints(want ...string) func(*testing.T, *world, string) {
@@ -95,13 +117,60 @@ func (w *world) replicas(t *testing.T, namespace, name string, want int32) {
 	w.await(t, "replicas", func(ctx context.Context) error { return w.counts(ctx, namespace, name, want) })
 }
 
-// keeps fails the test if a Deployment does not ask for so many any more.
+// whileKept is how long keeps looks. A change by hand is put back within a
+// fraction of a second, and within a few on a machine that is busy.
+const whileKept = 5 * time.Second
+
+// keeps fails the test if a Deployment does not ask for so many all the while
+// that somebody would need to put that back.
 func (w *world) keeps(t *testing.T, namespace, name string, want int32) {
 	t.Helper()
-	if err := w.counts(t.Context(), namespace, name, want); err != nil {
-		t.Error(err)
+	ctx, cancel := context.WithTimeout(t.Context(), whileKept)
+	defer cancel()
+	var changed error
+	looked := 0
+	err := platform.Await(ctx, func(ctx context.Context) error {
+		if changed = w.counts(ctx, namespace, name, want); changed != nil && ctx.Err() == nil {
+			return nil
+		}
+		looked++
+		return errors.New("it is as it was")
+	})
+	if err == nil || looked == 0 {
+		t.Errorf("not kept for %s: %v", whileKept, changed)
 	}
 }
+
+// looks waits until kustomize-controller has looked at every Kustomization since
+// it was started.
+func (w *world) looks(t *testing.T) {
+	t.Helper()
+	w.await(t, "kustomize-controller looks at everything", func(ctx context.Context) error {
+		all, err := w.Kustomizations(ctx)
+		if err != nil {
+			return err
+		}
+		served, err := w.try(ctx, "curl -sf http://"+w.Kustomize.Metrics+"/metrics")
+		if err != nil {
+			return err
+		}
+		total := 0.0
+		for _, match := range reconciled.FindAllStringSubmatch(served, -1) {
+			count, err := strconv.ParseFloat(match[1], 64)
+			if err != nil {
+				return err
+			}
+			total += count
+		}
+		if int(total) < len(all) {
+			return fmt.Errorf("%.0f reconciles of %d Kustomizations", total, len(all))
+		}
+		return nil
+	})
+}
+
+// reconciled is how a metric counts reconciles of Kustomizations.
+var reconciled = regexp.MustCompile(`(?m)^controller_runtime_reconcile_total\{controller="kustomization",.*\} (\S+)$`)
 
 func (w *world) counts(ctx context.Context, namespace, name string, want int32) error {
 	d, err := w.core.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})

@@ -4,8 +4,12 @@
 package runbook
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-gitops/weir/hack/docs/markdown"
 )
@@ -46,7 +50,7 @@ func (w *world) runPage(t *testing.T, page *markdown.Page) {
 	}
 	w.writeFiles(t, page)
 	for _, step := range steps {
-		if step.Pods {
+		if step.Mark != "" {
 			continue
 		}
 		ok := t.Run(step.Section, func(t *testing.T) {
@@ -80,26 +84,24 @@ func find(t *testing.T, around map[string]deed, step Step) string {
 	return found
 }
 
-// TestEveryCommandIsRun counts: each block of commands on the pages is run
-// here, or is marked and run in pods. What is checked around a block belongs to
-// one block that is there.
-func TestEveryCommandIsRun(t *testing.T) {
+// TestEveryCheckHasItsBlock looks for the block that each check belongs to: one
+// on its page that is run here, and only one. So nothing is checked in vain, nor
+// twice.
+func TestEveryCheckHasItsBlock(t *testing.T) {
 	t.Parallel()
 	for _, page := range read(t) {
 		steps := stepsOf(t, page)
-		here, pods := 0, 0
+		here := 0
 		for _, step := range steps {
-			if step.Pods {
-				pods++
-			} else {
+			if step.Mark == "" {
 				here++
 			}
 		}
-		t.Logf("%s: %d blocks are run with processes, %d in pods", page.Path, here, pods)
+		t.Logf("%s: %d of %d blocks are run here", page.Path, here, len(steps))
 		for part := range deeds()[page.Path] {
 			n := 0
 			for _, step := range steps {
-				if strings.Contains(step.Script, part) && !step.Pods {
+				if strings.Contains(step.Script, part) && step.Mark == "" {
 					n++
 				}
 			}
@@ -107,6 +109,48 @@ func TestEveryCommandIsRun(t *testing.T) {
 				t.Errorf("%s: %q is in %d blocks, want it in one", page.Path, part, n)
 			}
 		}
+	}
+}
+
+// TestSteps holds Steps to its word that a block which nothing would run is an
+// error: TestPages runs those without a mark, and the others are those that the
+// two marks stand for.
+func TestSteps(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		page  string
+		want  []string
+		fails bool
+	}{
+		"all sorts":               {"```sh\nkubectl get a\n```\n```sh pods\nkubectl logs a\n```\n```sh rehearsal\ngit log\n```\n```yaml\na: b\n```\n", []string{"kubectl get a", "kubectl logs a", "git log"}, false},
+		"another shell":           {"```bash\nkubectl get a\n```\n", nil, true},
+		"a mark of nobody":        {"```sh later\nkubectl get a\n```\n", nil, true},
+		"in the text":             {"Type `kubectl get a`.\n", nil, true},
+		"in the text, and run":    {"Type `kubectl get a`.\n```sh\nkubectl get a\n```\n", []string{"kubectl get a"}, false},
+		"in the text, to fill in": {"Type `kubectl get <name>`.\n", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "page.md"), []byte(tc.page), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			page, err := markdown.Read(dir, "page.md")
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps, err := Steps(page)
+			if (err != nil) != tc.fails {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, step := range steps {
+				got = append(got, step.Script)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" && !tc.fails {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

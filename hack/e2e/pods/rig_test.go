@@ -7,14 +7,20 @@ package pods
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/weir-gitops/weir/hack/platform"
 )
@@ -25,6 +31,9 @@ type rig struct {
 	ctx  context.Context
 	site *platform.Platform
 	name string
+	// overlay is the one below bootstrap that Weir was installed from; "" is
+	// bootstrap itself.
+	overlay string
 	// values are what stands between @ signs in the files of testdata.
 	values map[string]string
 	repo   *platform.Repository
@@ -134,11 +143,60 @@ func (r *rig) awaitText(want string, args ...string) string {
 }
 
 // awaitReady waits until an object of the rig's namespace is Ready at what its
-// spec says now, and at a revision that holds the commit, if one is given.
-func (r *rig) awaitReady(object, commit string) {
+// spec says now, and at a revision, if one is given.
+func (r *rig) awaitReady(object, revision string) {
 	r.Helper()
-	r.awaitText("True "+commit, "get", object, "--namespace="+r.name,
-		`--output=jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.lastAppliedRevision}{.status.artifact.revision}`)
+	r.await(func(ctx context.Context) error {
+		printed, err := r.site.Kubectl(ctx, "get", object, "--namespace="+r.name, "--output=json")
+		if err != nil {
+			return err
+		}
+		var now readiness
+		if err := json.Unmarshal([]byte(printed), &now); err != nil {
+			return err
+		}
+		return now.at(object, revision)
+	})
+}
+
+// readiness is what an object says of itself.
+type readiness struct {
+	Metadata struct{ Generation int64 }
+	Status   struct {
+		Conditions          []metav1.Condition
+		LastAppliedRevision string
+	}
+}
+
+// at returns nil if an object is Ready, about the generation that it has, and at
+// a revision unless that is empty.
+func (now readiness) at(object, revision string) error {
+	ready := meta.FindStatusCondition(now.Status.Conditions, "Ready")
+	switch {
+	case ready == nil || ready.ObservedGeneration != now.Metadata.Generation:
+		return fmt.Errorf("%s has not been reconciled at generation %d: %v", object, now.Metadata.Generation, ready)
+	case ready.Status != metav1.ConditionTrue:
+		return fmt.Errorf("%s is not ready: %s: %s", object, ready.Reason, ready.Message)
+	case revision != "" && now.Status.LastAppliedRevision != revision:
+		return fmt.Errorf("%s is at revision %s and not at %s", object, now.Status.LastAppliedRevision, revision)
+	}
+	return nil
+}
+
+// shell prepares a script that is typed in a directory with nothing but the rig's
+// overlay, as bootstrap, and with the cluster's tools.
+func (r *rig) shell(script string) *exec.Cmd {
+	r.Helper()
+	dir := r.TempDir()
+	if err := os.Symlink(filepath.Join(r.site.Bootstrap(), r.overlay), filepath.Join(dir, "bootstrap")); err != nil {
+		r.Fatal(err)
+	}
+	cmd := exec.CommandContext(r.ctx, "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+r.site.Cluster.Assets()+":"+os.Getenv("PATH"), "KUBECONFIG="+r.site.Cluster.Kubeconfig(), "KUBECACHEDIR="+dir)
+	// What it has left in the background may hold its output.
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
 }
 
 // awaitAnswer waits until a server of the rig's namespace says a text.
