@@ -64,8 +64,12 @@ func table(all []result) string {
 		if n := len(r.Losses); n > 0 {
 			lost = fmt.Sprintf("**%d**", n)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %d | %d commits, %d models in %.0f min | %s | %.1f, **%.1f** |\n",
-			r.Scenario, r.Ground, r.Did, r.Times, r.Commits, r.Models, r.Minutes, lost, r.median(), r.worst())
+		seconds := fmt.Sprintf("%.1f, **%.1f**", r.median(), r.worst())
+		if len(r.Seconds) == 1 {
+			seconds = fmt.Sprintf("**%.1f**", r.worst())
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %d | %d commits, %d models in %.0f min | %s | %s |\n",
+			r.Scenario, r.Ground, r.Did, r.Times, r.Commits, r.Models, r.Minutes, lost, seconds)
 	}
 	return b.String()
 }

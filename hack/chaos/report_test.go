@@ -39,6 +39,20 @@ func TestPageShowsTheFigures(t *testing.T) {
 	}
 }
 
+func TestTableTellsMedianAndWorst(t *testing.T) {
+	t.Parallel()
+	for want, seconds := range map[string][]float64{
+		"| **7.0** |":      {7},
+		"| 6.0, **8.0** |": {8, 4},
+		"| 5.0, **9.0** |": {9, 1, 5},
+		"| 4.0, **9.0** |": {9, 1, 5, 3},
+	} {
+		if got := table([]result{{Seconds: seconds}}); !strings.HasSuffix(got, want+"\n") {
+			t.Errorf("%v: %s, want %s", seconds, got, want)
+		}
+	}
+}
+
 func TestMergeReplacesTheSameRow(t *testing.T) {
 	t.Parallel()
 	all := []result{{Scenario: kill, Ground: "pods", Times: 1}, {Scenario: "disk", Ground: "pods"}}

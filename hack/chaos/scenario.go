@@ -210,13 +210,14 @@ func (a *arena) untilCaughtUp(ctx context.Context, commit, version, published in
 	})
 }
 
-// median and worst of the seconds.
+// median of the seconds: of an even number of them the mean of the two in the
+// middle.
 func (r result) median() float64 {
 	if len(r.Seconds) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(r.Seconds))
-	return sorted[len(sorted)/2]
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 func (r result) worst() float64 {
