@@ -10,13 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/weir-gitops/weir/hack/docs/markdown"
@@ -49,7 +46,7 @@ func TestWithPromtool(t *testing.T) {
 		t.Fatal(err)
 	}
 	promtool := filepath.Join(cache, "weir", "prometheus", "usr", "bin", "promtool")
-	for _, args := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "rules_test.yaml"}} {
+	for _, args := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "rules_test.yaml", "rules_days_test.yaml"}} {
 		if out, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s, which `make deps-test` unpacks: %v\n%s", strings.Join(args, " "), err, out)
 		}
@@ -106,47 +103,6 @@ func TestOperatorHasTheSameRules(t *testing.T) {
 	}
 	if diff := cmp.Diff(read(t, "rules.yaml"), object.Spec); diff != "" || object.Kind != "PrometheusRule" {
 		t.Errorf("operator/rules.yaml is a %s with other rules than rules.yaml (-rules.yaml +operator):\n%s", object.Kind, diff)
-	}
-}
-
-// TestOperatorScrapesEveryController compares what the PodMonitor selects with
-// the Deployments.
-func TestOperatorScrapesEveryController(t *testing.T) {
-	data, err := os.ReadFile("operator/podmonitor.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var monitor struct {
-		Spec struct {
-			Selector  struct{ MatchLabels map[string]string }
-			Endpoints []struct{ Port string } `json:"podMetricsEndpoints"`
-		} `json:"spec"`
-	}
-	if err := yaml.Unmarshal(data, &monitor); err != nil {
-		t.Fatal(err)
-	}
-	deployments, err := filepath.Glob(filepath.Join(root, "*", "config", "manager", "deployment.yaml"))
-	if err != nil || len(deployments) != 5 {
-		t.Fatalf("%d Deployments and error %v", len(deployments), err)
-	}
-	for _, file := range deployments {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var deployment appsv1.Deployment
-		if err := yaml.Unmarshal(data, &deployment); err != nil {
-			t.Fatal(err)
-		}
-		pod := deployment.Spec.Template
-		for key, value := range monitor.Spec.Selector.MatchLabels {
-			if pod.Labels[key] != value {
-				t.Errorf("the pods of %s have %s=%s, and the PodMonitor selects %s", file, key, pod.Labels[key], value)
-			}
-		}
-		if !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == monitor.Spec.Endpoints[0].Port }) {
-			t.Errorf("the pods of %s have no port %s", file, monitor.Spec.Endpoints[0].Port)
-		}
 	}
 }
 

@@ -139,7 +139,7 @@ func (a *App) setupMetrics(s Settings) (err error) {
 	if a.Metrics, err = measure.New(ctrlmetrics.Registry, a.Manager, s.Finalizers...); err != nil {
 		return err
 	}
-	resources, err := measure.NewResources(a.Name, a.Manager.GetCache(), s.Scheme, a.Manager.Elected(), s.Owned)
+	resources, err := measure.NewResources(a.Name, a.LeaseName(), a.Manager.GetCache(), s.Scheme, a.Manager.Elected(), s.Owned)
 	if err != nil {
 		return err
 	}

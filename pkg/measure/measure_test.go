@@ -138,7 +138,7 @@ func TestResources(t *testing.T) {
 		repository("new"),
 	).Build()
 	elected := make(chan struct{})
-	r, err := NewResources("source-controller", objects, s, elected, []client.Object{&sourcev1.GitRepository{}})
+	r, err := NewResources("source-controller", "source-controller-leader-election", objects, s, elected, []client.Object{&sourcev1.GitRepository{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,12 +147,12 @@ func TestResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	const leader = "# HELP weir_leader 1 if this process reconciles, and 0 if it stands by.\n# TYPE weir_leader gauge\n"
-	expect(t, registry, "weir_leader", leader+`weir_leader{controller="source-controller"} 0`+"\n")
+	expect(t, registry, "weir_leader", leader+`weir_leader{controller="source-controller",lease="source-controller-leader-election"} 0`+"\n")
 	if got, err := testutil.GatherAndCount(registry); got != 1 || err != nil {
 		t.Errorf("a standby has %d series and error %v, want that it does not lead and nothing else", got, err)
 	}
 	close(elected)
-	expect(t, registry, "weir_leader", leader+`weir_leader{controller="source-controller"} 1`+"\n")
+	expect(t, registry, "weir_leader", leader+`weir_leader{controller="source-controller",lease="source-controller-leader-election"} 1`+"\n")
 	expect(t, registry, "weir_resource_condition", `
 # HELP weir_resource_condition 1 if a condition of an object is True, and 0 if it is False or Unknown.
 # TYPE weir_resource_condition gauge

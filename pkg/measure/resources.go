@@ -37,14 +37,15 @@ type Resources struct {
 
 var _ prometheus.Collector = (*Resources)(nil)
 
-// NewResources returns a collector for the kinds of the examples. The channel
-// is closed when this process leads.
-func NewResources(controller string, reader client.Reader, scheme *runtime.Scheme, elected <-chan struct{}, examples []client.Object) (*Resources, error) {
+// NewResources returns a collector for the kinds of the examples. The lease is
+// what the replicas of one controller, or of one shard of it, take turns with.
+// The channel is closed when this process leads.
+func NewResources(controller, lease string, reader client.Reader, scheme *runtime.Scheme, elected <-chan struct{}, examples []client.Object) (*Resources, error) {
 	r := &Resources{
 		reader: reader, scheme: scheme, elected: elected,
 		condition: prometheus.NewDesc("weir_resource_condition", "1 if a condition of an object is True, and 0 if it is False or Unknown.", []string{"kind", "namespace", "name", "type", "reason"}, nil),
 		suspend:   prometheus.NewDesc("weir_resource_suspended", "1 if an object is suspended, and 0 if not.", []string{"kind", "namespace", "name"}, nil),
-		leader:    prometheus.NewDesc("weir_leader", "1 if this process reconciles, and 0 if it stands by.", nil, prometheus.Labels{"controller": controller}),
+		leader:    prometheus.NewDesc("weir_leader", "1 if this process reconciles, and 0 if it stands by.", nil, prometheus.Labels{"controller": controller, "lease": lease}),
 	}
 	for _, example := range examples {
 		gvk, err := apiutil.GVKForObject(example, scheme)

@@ -29,6 +29,7 @@ type Options struct {
 	app.Options
 
 	StoragePath       string
+	StorageSizeLimit  int64
 	StorageAddr       string
 	StorageAdvAddr    string
 	RetentionTTL      time.Duration
@@ -71,6 +72,7 @@ func (o *Options) Bind(fs *pflag.FlagSet) {
 	o.Options.Bind(fs, 2)
 	o.Gates.Bind(fs, gates)
 	fs.StringVar(&o.StoragePath, "storage-path", env("STORAGE_PATH", "/data"), "The directory for artifacts. It may be emptied at any time.")
+	fs.Int64Var(&o.StorageSizeLimit, "storage-size-limit", 0, "How many bytes the volume of --storage-path may hold, 0 for as many as there are. Only told as a metric, for an alert.")
 	fs.StringVar(&o.StorageAddr, "storage-addr", env("STORAGE_ADDRESS", ":9090"), "The address that serves artifacts.")
 	fs.StringVar(&o.StorageAdvAddr, "storage-adv-addr", env("STORAGE_ADV_ADDR", ""), "The host that the URLs of artifacts name; by default that of --storage-addr.")
 	fs.DurationVar(&o.RetentionTTL, "artifact-retention-ttl", time.Minute, "How long an artifact is kept after it was replaced.")
@@ -113,6 +115,9 @@ func (o *Options) Validate() error {
 		if value < 1 {
 			errs = append(errs, fmt.Errorf("%s must be at least 1, got %d", flag, value))
 		}
+	}
+	if o.StorageSizeLimit < 0 {
+		errs = append(errs, fmt.Errorf("--storage-size-limit must be at least 0, got %d", o.StorageSizeLimit))
 	}
 	if _, err := o.host(); err != nil {
 		errs = append(errs, err)

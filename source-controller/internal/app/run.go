@@ -133,7 +133,7 @@ func setupStorage(a *app.App, o *Options) (*storage.Storage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--storage-path or --artifact-digest-algo: %w", err)
 	}
-	if err := measure.Register(ctrlmetrics.Registry, storage.NewMetrics(o.StoragePath)); err != nil {
+	if err := measure.Register(ctrlmetrics.Registry, storage.NewMetrics(o.StoragePath, o.StorageSizeLimit)); err != nil {
 		return nil, err
 	}
 	return artifacts, a.Manager.Add(server.New(o.StorageAddr, artifacts, a.Log.WithName("artifacts"), nil))

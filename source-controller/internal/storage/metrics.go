@@ -4,25 +4,45 @@
 package storage
 
 import (
+	"io/fs"
+	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics tell how much room there is, read at each scrape.
+// What is used is counted at most so often, and takes at most this share of the
+// time.
+const (
+	countPause = time.Minute
+	countShare = 100
+)
+
+// Metrics tell how much room there is: of the file system at each scrape, and
+// of what a volume may hold once a minute at most.
 type Metrics struct {
-	path            string
-	size, available *prometheus.Desc
+	path                         string
+	limit                        int64
+	size, available, used, bound *prometheus.Desc
+
+	mu    sync.Mutex
+	bytes int64
+	next  time.Time // when to count again
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
 
-// NewMetrics returns the metrics of the file system that a directory is on.
-func NewMetrics(path string) *Metrics {
+// NewMetrics returns the metrics of a directory, of the file system that it is
+// on, and of the bytes that may be in it, 0 if nothing limits them.
+func NewMetrics(path string, limit int64) *Metrics {
 	return &Metrics{
-		path:      path,
+		path: path, limit: limit,
 		size:      prometheus.NewDesc("weir_artifact_storage_size_bytes", "Size of the file system that artifacts are on.", nil, nil),
 		available: prometheus.NewDesc("weir_artifact_storage_available_bytes", "How much of it is left to this process.", nil, nil),
+		used:      prometheus.NewDesc("weir_artifact_storage_used_bytes", "What the files below --storage-path take, counted once a minute at most.", nil, nil),
+		bound:     prometheus.NewDesc("weir_artifact_storage_limit_bytes", "What they may take, as --storage-size-limit says, and 0 if nothing limits them.", nil, nil),
 	}
 }
 
@@ -30,6 +50,8 @@ func NewMetrics(path string) *Metrics {
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.size
 	ch <- m.available
+	ch <- m.used
+	ch <- m.bound
 }
 
 // Collect implements prometheus.Collector.
@@ -39,6 +61,43 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		return // whoever is to write there says so
 	}
 	block := float64(fs.Bsize)
-	ch <- prometheus.MustNewConstMetric(m.size, prometheus.GaugeValue, float64(fs.Blocks)*block)
-	ch <- prometheus.MustNewConstMetric(m.available, prometheus.GaugeValue, float64(fs.Bavail)*block)
+	for desc, value := range map[*prometheus.Desc]float64{
+		m.size: float64(fs.Blocks) * block, m.available: float64(fs.Bavail) * block,
+		m.used: float64(m.count(time.Now())), m.bound: float64(m.limit),
+	} {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+}
+
+// count returns what the files take, as the kubelet counts it: in blocks. That
+// may be as old as countPause, or countShare times what a count takes.
+func (m *Metrics) count(now time.Time) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Before(m.next) {
+		return m.bytes
+	}
+	began := time.Now()
+	m.bytes = occupied(m.path)
+	m.next = now.Add(max(countPause, countShare*time.Since(began)))
+	return m.bytes
+}
+
+// occupied is what a directory takes. Files that go meanwhile take nothing.
+func occupied(dir string) (bytes int64) {
+	const unit = 512 // of st_blocks, whatever the file system's blocks are
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			bytes += unit * stat.Blocks
+		}
+		return nil
+	})
+	return bytes
 }
