@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -43,6 +43,7 @@ type App struct {
 	Metrics measure.Metrics
 
 	departure *departure
+	probes    *probes
 
 	guard *counterpart
 	lock  *guardedLock // nil without leader election
@@ -64,6 +65,9 @@ type Settings struct {
 	// Finalizers of those kinds; an object that loses them is no longer
 	// measured.
 	Finalizers []string
+	// Prepare, if set, is called once an API server answers, before anything is set
+	// up: it may wait, for ctx at most.
+	Prepare func(ctx context.Context, config *rest.Config, log logr.Logger) error
 	// Config overrides the kubeconfig of the environment.
 	Config *rest.Config
 	// Log overrides the logger that the options describe.
@@ -73,24 +77,29 @@ type Settings struct {
 	Grace time.Duration
 }
 
-// New validates the options and prepares everything up to the start. Errors
-// name the flag or the server that they come from.
-func New(s Settings, o *Options) (*App, error) {
+// New validates the options and prepares everything up to the start. From then on
+// the liveness probe is answered; Run has to be called, or the process to end. It
+// waits for an API server that is away, and for Prepare, until ctx ends; then the error
+// is ErrStopped. Other errors name the flag or the server that they come from.
+func New(ctx context.Context, s Settings, o *Options) (_ *App, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	log := newLog(s, o)
 	limitHeap(log)
 	o.logMoot(log)
-	cfg := s.Config
-	if cfg == nil {
-		var err error
-		if cfg, err = ctrl.GetConfig(); err != nil {
-			return nil, fmt.Errorf("find a Kubernetes API server: %w", err)
+	app := &App{Name: s.Name, Log: log}
+	if app.probes, err = newProbes(ctx, log, o.HealthAddr); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			app.probes.close()
 		}
-		if err := awaitServer(log, cfg, reachPatience, reachPause); err != nil {
-			return nil, err
-		}
+	}()
+	cfg, err := connect(ctx, s, log)
+	if err != nil {
+		return nil, err
 	}
 	cfg = rest.AddUserAgent(cfg, s.Name)
 	// Outermost comes what was wrapped last: the time in the line for a slot
@@ -98,7 +107,7 @@ func New(s Settings, o *Options) (*App, error) {
 	limitPatience(cfg, o.RequestTimeout)
 	LimitInFlight(cfg, o.MaxInFlight)
 
-	app := &App{Name: s.Name, Config: cfg, Log: log}
+	app.Config = cfg
 	if err := app.setupGuard(o, s.Replaces); err != nil {
 		return nil, err
 	}
@@ -108,9 +117,6 @@ func New(s Settings, o *Options) (*App, error) {
 	}
 	if app.Manager, err = ctrl.NewManager(cfg, options); err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
-	}
-	if err := app.setupProbes(); err != nil {
-		return nil, err
 	}
 	if err := app.Manager.Add(&clock{list: app.guard.list}); err != nil {
 		return nil, fmt.Errorf("watch over the API server's history: %w", err)
@@ -134,6 +140,29 @@ func New(s Settings, o *Options) (*App, error) {
 	return app, app.setupMetrics(s)
 }
 
+// connect returns how to talk to the API server, once that answers and what has to
+// come first is done.
+func connect(ctx context.Context, s Settings, log logr.Logger) (*rest.Config, error) {
+	cfg := s.Config
+	if cfg == nil {
+		var err error
+		if cfg, err = ctrl.GetConfig(); err != nil {
+			return nil, fmt.Errorf("find a Kubernetes API server: %w", err)
+		}
+		if err := awaitServer(ctx, log, cfg, reachPause); err != nil {
+			return nil, err
+		}
+	}
+	if s.Prepare == nil {
+		return cfg, nil
+	}
+	err := s.Prepare(ctx, cfg, log)
+	if ctx.Err() != nil {
+		err = ErrStopped
+	}
+	return cfg, err
+}
+
 // setupMetrics registers the metrics of what is reconciled.
 func (a *App) setupMetrics(s Settings) (err error) {
 	if a.Metrics, err = measure.New(ctrlmetrics.Registry, a.Manager, s.Finalizers...); err != nil {
@@ -152,16 +181,45 @@ func (a *App) LeaseName() string { return a.guard.name }
 
 // Run starts the manager and returns when ctx ends. Without leader election
 // it first waits until no counterpart of this controller is alive.
+//
+// It returns an error at once, whatever is under way, when this process must not
+// lead any more, since it could not renew its lease. The process has to end then;
+// Ended sees to that.
 func (a *App) Run(ctx context.Context) error {
+	defer a.probes.close()
 	if a.lock == nil {
 		if err := a.awaitAlone(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	if err := a.Manager.Start(ctx); err != nil {
-		return fmt.Errorf("run %s: %w", a.Name, err)
+	a.probes.started()
+	err := a.work(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		// It was told to end, and is not to begin anew.
+		return errors.New("stop " + a.Name + ": " + err.Error())
 	}
-	return nil
+	return fmt.Errorf("run %s: %w", a.Name, err)
+}
+
+// work runs the manager until it ends, or the leadership is lost.
+func (a *App) work(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var lost <-chan error
+	if a.lock != nil {
+		lost = a.lock.tenure.lost
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Manager.Start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case err := <-lost:
+		return err
+	}
 }
 
 func (a *App) setupGuard(o *Options, replaces []string) error {
@@ -211,7 +269,7 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 		Scheme:                  s.Scheme,
 		GracefulShutdownTimeout: grace,
 		Logger:                  a.Log,
-		HealthProbeBindAddress:  o.HealthAddr,
+		HealthProbeBindAddress:  "0", // we have our own
 		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddr},
 		PprofBindAddress:        o.PprofAddr,
 		Cache:                   cache.Options{ByObject: selected, NewInformer: newInformer},
@@ -247,16 +305,6 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 // away.
 func newInformer(source toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 	return toolscache.NewSharedIndexInformer(watch.Persistent(source), example, resync, indexers)
-}
-
-func (a *App) setupProbes() error {
-	if err := a.Manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add the liveness probe: %w", err)
-	}
-	if err := a.Manager.AddReadyzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("add the readiness probe: %w", err)
-	}
-	return nil
 }
 
 // awaitAlone waits until no other controller of this name holds a live lease.

@@ -42,7 +42,7 @@ func (c *clock) Start(ctx context.Context) error {
 	for {
 		if list, err := c.list(ctx); err == nil {
 			if wentBack(latest, list.ResourceVersion) {
-				return fmt.Errorf("the API server is at resource version %s and was at %s before: it was restored from a backup, and every cache has to begin anew", list.ResourceVersion, latest)
+				return begin(fmt.Errorf("the API server is at resource version %s and was at %s before: it was restored from a backup, and every cache has to begin anew", list.ResourceVersion, latest))
 			}
 			latest = list.ResourceVersion
 		}

@@ -103,7 +103,7 @@ func startDeparting(t *testing.T) (client.Client, func() bool) {
 		t.Fatal(err)
 	}
 	log := logr.Discard()
-	a, err := app.New(app.Settings{
+	a, err := app.New(t.Context(), app.Settings{
 		Name: "source-controller", Scheme: scheme, Owned: []client.Object{&sourcev1.GitRepository{}},
 		Finalizers: []string{sourcev1.SourceFinalizer}, Config: config, Log: &log,
 	}, o)

@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +16,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/util/uuid"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -89,7 +88,10 @@ type guardedLock struct {
 	// elected are called when the lease was taken.
 	elected []func()
 
-	vigil vigil
+	vigil  vigil
+	tenure *tenure
+	// claim makes the identity ours alone, until the process ends.
+	claim io.Closer
 	// acquired is when the lease was taken.
 	acquired metav1.Time
 
@@ -111,6 +113,7 @@ func (l *guardedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 	// A release must always pass: it is how a counterpart gets its turn.
 	if record.HolderIdentity == "" {
 		l.leading.Store(false)
+		l.tenure.resign()
 		return l.Interface.Update(ctx, record)
 	}
 	return l.take(ctx, func() error {
@@ -122,16 +125,22 @@ func (l *guardedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 // take writes the lease unless a counterpart lives. A leader that finds one
 // steps down at once; left to itself it would go on until its renew deadline.
 func (l *guardedLock) take(ctx context.Context, write func() error) error {
-	if err := l.check(ctx); err != nil {
+	begun := time.Now()
+	err := l.check(ctx)
+	if err == nil {
+		err = write()
+	}
+	if err != nil {
+		l.tenure.fail(err)
 		return err
 	}
-	err := write()
-	if err == nil && l.leading.CompareAndSwap(false, true) {
+	l.tenure.extend(begun)
+	if l.leading.CompareAndSwap(false, true) {
 		for _, f := range l.elected {
 			f()
 		}
 	}
-	return err
+	return nil
 }
 
 func (l *guardedLock) check(ctx context.Context) error {
@@ -143,7 +152,7 @@ func (l *guardedLock) check(ctx context.Context) error {
 		l.log.Info("not leading: " + reason)
 		err := errors.New(reason)
 		if l.leading.CompareAndSwap(true, false) {
-			l.deposed <- fmt.Errorf("stop leading: %w", err)
+			l.deposed <- begin(fmt.Errorf("stop leading: %w", err))
 		}
 		return err
 	}
@@ -166,14 +175,17 @@ func (l *guardedLock) NeedLeaderElection() bool { return false }
 
 // newLock returns the leader lock named as Flux names it.
 func newLock(cfg *rest.Config, guard *counterpart, election leaderelection.Options, log logr.Logger) (*guardedLock, error) {
-	host, err := os.Hostname()
+	identity, claim, err := identify(guard.namespace, guard.name)
 	if err != nil {
-		return nil, fmt.Errorf("name this leader election candidate: %w", err)
+		return nil, err
 	}
 	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, guard.namespace, guard.name,
-		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, cfg, election.RenewDeadline/2)
+		resourcelock.ResourceLockConfig{Identity: identity}, cfg, election.RenewDeadline/2)
 	if err != nil {
 		return nil, fmt.Errorf("make the leader lock %s/%s: %w", guard.namespace, guard.name, err)
 	}
-	return &guardedLock{Interface: lock, counterpart: guard, log: log, retry: election.RetryPeriod, deposed: make(chan error, 1)}, nil
+	return &guardedLock{
+		Interface: lock, counterpart: guard, log: log, retry: election.RetryPeriod,
+		tenure: newTenure(election.RenewDeadline), claim: claim, deposed: make(chan error, 1),
+	}, nil
 }

@@ -191,6 +191,7 @@ func TestGuardedLock(t *testing.T) {
 				Interface:   inner,
 				counterpart: &counterpart{leases: client.CoordinationV1(), name: leaseName, namespace: "weir-system"},
 				log:         logr.Discard(),
+				tenure:      newTenure(0),
 			}
 			err := tc.do(t.Context(), lock)
 			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
@@ -209,6 +210,7 @@ func TestLeaderStepsDownAtOnce(t *testing.T) {
 		Interface:   &notingLock{},
 		counterpart: &counterpart{leases: client.CoordinationV1(), name: leaseName, namespace: "weir-system"},
 		log:         logr.Discard(),
+		tenure:      newTenure(0),
 		deposed:     make(chan error, 1),
 	}
 	ours := resourcelock.LeaderElectionRecord{HolderIdentity: "us"}
@@ -223,7 +225,7 @@ func TestLeaderStepsDownAtOnce(t *testing.T) {
 			t.Fatal("the lease was renewed beside a live counterpart")
 		}
 	}
-	if err := lock.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "is held by flux") {
-		t.Errorf("Start ended with %v, want that the leader steps down, and why", err)
+	if err := lock.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "is held by flux") || !errors.Is(err, errAnew) {
+		t.Errorf("Start ended with %v, want that the leader steps down and begins anew, and why", err)
 	}
 }

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -15,33 +16,37 @@ import (
 )
 
 const (
-	// reachPatience is how long a controller that starts waits for an API server
-	// that nobody reaches. A container that ends at once, again and again, is kept
-	// from starting for minutes, also when the API server is long back. It is less
-	// than the patience of a liveness probe, which nobody answers yet.
-	reachPatience = time.Minute
-	reachPause    = time.Second
+	// reachPause is the time between two looks for an API server that is away.
+	reachPause = time.Second
+	// reachPatience is how long one look waits for an answer.
+	reachPatience = 5 * time.Second
 )
 
-// awaitServer returns when an API server answers, whatever it says.
-func awaitServer(log logr.Logger, cfg *rest.Config, patience, pause time.Duration) error {
-	client, err := discovery.NewDiscoveryClientForConfig(cfg)
+// awaitServer returns when an API server answers, whatever it says. It waits for as
+// long as it takes: a container that ends at once, again and again, is kept from
+// starting for minutes, also when the API server is long back. Errors are ErrStopped
+// if ctx ended before, and what is wrong with the config.
+func awaitServer(ctx context.Context, log logr.Logger, cfg *rest.Config, pause time.Duration) error {
+	quick := rest.CopyConfig(cfg)
+	quick.Timeout = reachPatience
+	client, err := discovery.NewDiscoveryClientForConfig(quick)
 	if err != nil {
 		return fmt.Errorf("make a client for the API server: %w", err)
 	}
-	end := time.Now().Add(patience)
-	for first := true; ; first = false {
-		_, err := client.ServerVersion()
+	for said := ""; ; {
+		_, err := client.ServerVersionWithContext(ctx)
 		var answer apierrors.APIStatus // not an error type, so AsType does not do
 		if err == nil || errors.As(err, &answer) {
 			return nil
 		}
-		if time.Now().After(end) {
-			return fmt.Errorf("reach the API server: %w", err)
+		if now := err.Error(); now != said && ctx.Err() == nil {
+			said = now
+			log.Info("wait for the API server", "error", said)
 		}
-		if first {
-			log.Info("wait for the API server", "error", err.Error())
+		select {
+		case <-ctx.Done():
+			return ErrStopped
+		case <-time.After(pause):
 		}
-		<-time.After(pause)
 	}
 }

@@ -4,6 +4,8 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -26,11 +28,13 @@ func TestAwaitServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := &rest.Config{Host: "http://" + address}
-	if err := awaitServer(logr.Discard(), cfg, 0, time.Millisecond); err == nil {
-		t.Error("nobody listens, and that is no error")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := awaitServer(ended, logr.Discard(), cfg, time.Minute); !errors.Is(err, ErrStopped) || (&Options{}).Ended(err) != 0 {
+		t.Errorf("told to end while nobody listens: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- awaitServer(logr.Discard(), cfg, time.Minute, time.Millisecond) }()
+	go func() { done <- awaitServer(t.Context(), logr.Discard(), cfg, time.Millisecond) }()
 	select {
 	case err := <-done:
 		t.Fatalf("it did not wait: %v", err)

@@ -6,6 +6,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,15 +36,27 @@ func (v *vigil) left(record *resourcelock.LeaderElectionRecord, raw []byte, now 
 // to 2.2 retry periods after each look, and so may see the last renewal, and
 // then the end of the lease, that much late.
 //
-// A lease that has expired is returned as one that nobody holds.
+// A lease that has expired is returned as one that nobody holds. So is one of our
+// own that we do not lead by: it is that of the process before this one in the same
+// pod, which has ended. It is taken at once, and as anybody else's would be, so that
+// it counts as another term.
+//
+// A leader that sees that somebody else has the lease leads no more.
 func (l *guardedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	for {
 		record, raw, err := l.Interface.Get(ctx)
-		if err != nil || l.leading.Load() || record.HolderIdentity == "" || record.HolderIdentity == l.Identity() {
+		if err != nil || record.HolderIdentity == "" {
 			return record, raw, err
 		}
+		ours := record.HolderIdentity == l.Identity()
+		if l.leading.Load() {
+			if !ours {
+				l.tenure.lose(fmt.Errorf("lease %s is held by %s", l.Describe(), record.HolderIdentity))
+			}
+			return record, raw, nil
+		}
 		left := l.vigil.left(record, raw, time.Now())
-		if left <= 0 {
+		if ours || left <= 0 {
 			vacant := *record
 			vacant.HolderIdentity = ""
 			return &vacant, raw, nil

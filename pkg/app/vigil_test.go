@@ -27,6 +27,8 @@ type heldLock struct {
 
 func (l *heldLock) Identity() string { return "us" }
 
+func (l *heldLock) Describe() string { return "weir-system/" + leaseName }
+
 func (l *heldLock) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +56,7 @@ func newHeldLock(holder string) (*guardedLock, *heldLock) {
 	held.set(holder)
 	return &guardedLock{
 		Interface: held, counterpart: &counterpart{leases: fake.NewClientset().CoordinationV1(), name: leaseName, namespace: "weir-system"},
-		log: logr.Discard(), retry: 2 * time.Second,
+		log: logr.Discard(), retry: 2 * time.Second, tenure: newTenure(0),
 	}, held
 }
 
@@ -111,16 +113,22 @@ func TestGetWaitsForNobodyElse(t *testing.T) {
 	for name, tc := range map[string]struct {
 		holder  string
 		leading bool
+		want    string
+		lost    bool
 	}{
-		"free":                    {holder: ""},
-		"our own":                 {holder: "us"},
-		"lost while we still led": {holder: "them", leading: true},
+		"free":                       {holder: ""},
+		"our own":                    {holder: "us", leading: true, want: "us"},
+		"that of the process before": {holder: "us"},
+		"lost while we still led":    {holder: "them", leading: true, want: "them", lost: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lock, _ := newHeldLock(tc.holder)
 			lock.leading.Store(tc.leading)
-			if record, _, err := lock.Get(t.Context()); err != nil || record.HolderIdentity != tc.holder {
-				t.Errorf("record %+v, %v", record, err)
+			if record, _, err := lock.Get(t.Context()); err != nil || record.HolderIdentity != tc.want {
+				t.Errorf("record %+v, %v, want holder %q", record, err, tc.want)
+			}
+			if lost := len(lock.tenure.lost) > 0; lost != tc.lost {
+				t.Errorf("lost %t, want %t", lost, tc.lost)
 			}
 		})
 	}

@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fluxcd/pkg/runtime/logger"
+	"github.com/go-logr/logr"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	quotav1 "github.com/weir-gitops/weir/api/quota/v1alpha1"
@@ -21,29 +21,19 @@ import (
 	"github.com/weir-gitops/weir/pkg/app"
 )
 
-// awaitDefinition returns once there is such a thing as a GPUQuota, and false
-// if ctx or an error came first. Meanwhile the webhook that an earlier process
-// has left is removed: it would hold up pods for no limit at all.
-func awaitDefinition(ctx context.Context, o *Options) (bool, error) {
-	config := o.Config
-	if config == nil {
-		var err error
-		if config, err = ctrl.GetConfig(); err != nil {
-			return false, fmt.Errorf("find a Kubernetes API server: %w", err)
-		}
-	}
+// awaitDefinition returns once there is such a thing as a GPUQuota, or ctx has
+// ended. Meanwhile the webhook that an earlier process has left is removed: it would
+// hold up pods for no limit at all.
+func awaitDefinition(ctx context.Context, config *rest.Config, log logr.Logger) error {
 	c, err := client.New(config, client.Options{Scheme: Scheme()})
 	if err != nil {
-		return false, fmt.Errorf("make the client that looks for CustomResourceDefinition %s: %w", quotav1.GPUQuotaCRD, err)
+		return fmt.Errorf("make the client that looks for CustomResourceDefinition %s: %w", quotav1.GPUQuotaCRD, err)
 	}
 	if err := removeOrphan(ctx, c); err != nil {
-		return false, err
+		return err
 	}
-	log := logger.NewLogger(o.Log)
-	if o.Logger != nil {
-		log = *o.Logger
-	}
-	return app.AwaitSchema(ctx, c, log, quotav1.GPUQuotaCRD, quotav1.GroupVersion.Version, "spec"), nil
+	app.AwaitSchema(ctx, c, log, quotav1.GPUQuotaCRD, quotav1.GroupVersion.Version, "spec")
+	return nil
 }
 
 // removeOrphan removes the webhook's configuration if GPUQuotas are not defined.

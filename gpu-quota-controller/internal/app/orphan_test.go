@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/weir-gitops/weir/gpu-quota-controller/internal/webhook"
+	"github.com/weir-gitops/weir/pkg/app"
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -60,7 +62,7 @@ func TestOrphan(t *testing.T) {
 		t.Error("the configuration is still there: ", err)
 	}
 	cancel()
-	if err := <-done; err != nil {
+	if err := <-done; !errors.Is(err, app.ErrStopped) {
 		t.Error(err)
 	}
 }

@@ -45,16 +45,14 @@ func Run(ctx context.Context, o *Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	if defined, err := awaitDefinition(ctx, o); !defined {
-		return err
-	}
-	a, err := app.New(app.Settings{
+	a, err := app.New(ctx, app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),
 		Owned:      []client.Object{&quotav1.GPUQuota{}},
 		Finalizers: []string{quotav1.Finalizer},
 		Config:     o.Config,
 		Log:        o.Logger,
+		Prepare:    awaitDefinition,
 	}, &o.Options)
 	if err != nil {
 		return err
@@ -124,12 +122,13 @@ func newParts(a *app.App, o *Options) (*parts, error) {
 	p.ledger = ledger.NewStore(core, o.Namespace, collectors)
 	p.walker = holdings.NewWalker(meta, dyn, a.Manager.GetRESTMapper())
 	p.view = view.New(a.Manager.GetCache(), a.Manager.GetAPIReader(), o.excluded(), p.recall)
-	return p, errors.Join(a.Manager.Add(p.watcher), a.Manager.Add(p.view), a.Manager.AddReadyzCheck("pods", func(*http.Request) error {
+	a.AddReadyzCheck("pods", func(*http.Request) error {
 		if !p.holdings.Synced() {
 			return errors.New("what pods hold is not known yet")
 		}
 		return nil
-	}))
+	})
+	return p, errors.Join(a.Manager.Add(p.watcher), a.Manager.Add(p.view))
 }
 
 // recall returns the trees that the ledgers know. One that cannot be read is

@@ -52,7 +52,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	a, err := app.New(app.Settings{
+	a, err := app.New(ctx, app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),
 		Owned:      []client.Object{&helmv2.HelmRelease{}},

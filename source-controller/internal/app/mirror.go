@@ -44,9 +44,7 @@ func setupMirror(p *parts) error {
 		Log:     p.app.Log.WithName("mirror"),
 	})
 	p.app.OnElected(m.Retire)
-	if err := p.app.Manager.AddReadyzCheck("mirror", m.Ready); err != nil {
-		return fmt.Errorf("add the readiness probe of the mirror: %w", err)
-	}
+	p.app.AddReadyzCheck("mirror", m.Ready)
 	return p.app.Manager.Add(m)
 }
 

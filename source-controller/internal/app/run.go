@@ -44,7 +44,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	a, err := app.New(app.Settings{
+	a, err := app.New(ctx, app.Settings{
 		Name:       name,
 		Scheme:     Scheme(),
 		Owned:      []client.Object{&sourcev1.GitRepository{}, &sourcev1.OCIRepository{}, &sourcev1.HelmRepository{}, &sourcev1.HelmChart{}},
