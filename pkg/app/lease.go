@@ -31,6 +31,8 @@ type counterpart struct {
 	// others are the leases of controllers of another name that reconcile
 	// some of the same objects. One in our own namespace is another's too.
 	others []string
+
+	seen sightings
 }
 
 // list returns the leases of our own name in all namespaces.
@@ -58,22 +60,13 @@ func (c *counterpart) Live(ctx context.Context) (string, error) {
 		for i := range list.Items {
 			lease := &list.Items[i]
 			ours := name == c.name && lease.Namespace == c.namespace
-			if !ours && live(lease, time.Now()) {
+			if !ours && c.seen.live(lease, time.Now()) {
 				return fmt.Sprintf("lease %s/%s is held by %s: two controllers must not reconcile the same objects; scale that one to zero first",
 					lease.Namespace, lease.Name, *lease.Spec.HolderIdentity), nil
 			}
 		}
 	}
 	return "", nil
-}
-
-// live reports whether somebody holds the lease at the given time.
-func live(lease *coordinationv1.Lease, now time.Time) bool {
-	spec := lease.Spec
-	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" || spec.RenewTime == nil || spec.LeaseDurationSeconds == nil {
-		return false
-	}
-	return spec.RenewTime.Add(time.Duration(*spec.LeaseDurationSeconds) * time.Second).After(now)
 }
 
 // guardedLock is a leader lock that is neither taken nor renewed while a

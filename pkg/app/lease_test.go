@@ -52,7 +52,7 @@ func TestLive(t *testing.T) {
 			lease := leaseOf("ns", "somebody", 0)
 			now := lease.Spec.RenewTime.Time
 			tc.change(&lease.Spec)
-			if got := live(lease, now); got != tc.want {
+			if got := new(sightings).live(lease, now); got != tc.want {
 				t.Errorf("live = %t, want %t", got, tc.want)
 			}
 		})
