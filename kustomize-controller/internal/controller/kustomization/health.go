@@ -151,7 +151,7 @@ func (s *scope) illBefore() time.Time {
 	if c == nil || c.Status != metav1.ConditionFalse || c.Reason != kustomizev1.HealthCheckFailedReason {
 		return s.now
 	}
-	return c.LastTransitionTime.Time
+	return s.past(c.LastTransitionTime)
 }
 
 // unhealthy gives up on objects. what says why they are not waited for.

@@ -29,11 +29,11 @@ func (c *Controller) resumeWait(s *scope, before attempt) (began time.Time) {
 	case before == m.tried:
 		return s.now
 	case restarted && wait != nil && wait.Generation == m.tried.generation && wait.Digest == m.tried.digest:
-		m.waitSince = wait.Since.Time
+		m.waitSince = s.past(wait.Since)
 		return m.waitSince
 	case restarted && wait == nil && s.failedBefore():
 		// It had its time.
-		m.waitSince = conditions.GetLastTransitionTime(s.obj, kustomizev1.ReadyCondition).Add(-s.obj.GetTimeout())
+		m.waitSince = s.past(*conditions.GetLastTransitionTime(s.obj, kustomizev1.ReadyCondition)).Add(-s.obj.GetTimeout())
 		return s.now
 	}
 	m.waitSince = time.Time{}
@@ -43,6 +43,13 @@ func (c *Controller) resumeWait(s *scope, before attempt) (began time.Time) {
 		c.canceled(s, s.trigger(wait))
 	}
 	return s.now
+}
+
+// past is a time of the status as the clock of this process has it, which no step
+// of the time of day moves. It is now at the latest: the clock may have been put
+// back since it was written.
+func (s *scope) past(written metav1.Time) time.Time {
+	return s.now.Add(-max(s.now.Sub(written.Time), 0))
 }
 
 // ongoingWait returns the wait that the status tells of, or nil.

@@ -47,6 +47,11 @@ func TestResumeWait(t *testing.T) {
 		"restart, other spec":      {tried: attempt{generation: 2, digest: "sha256:1"}, by: bySelf, gone: true},
 		"restart, nothing known":   {tried: same, change: func(s *scope) { s.obj.Status.Weir = nil; s.memory.waitSince = time.Time{} }, gone: true},
 		"restart, had its time":    {tried: same, change: failed, since: began.Add(-timeout), gone: true},
+		"restart, the clock went back": {tried: same, change: func(s *scope) { s.obj.Status.Weir.Wait.Since = metav1.NewTime(now.Add(time.Hour)) }, since: now},
+		"restart, had its time, the clock went back": {tried: same, change: func(s *scope) {
+			failed(s)
+			s.obj.Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(time.Hour))
+		}, since: now.Add(-timeout), gone: true},
 		"restart, failed, edited":  {tried: same, change: func(s *scope) { failed(s); s.obj.Generation = 2 }, gone: true},
 		"restart, failed, pushed":  {tried: same, change: func(s *scope) { failed(s); s.artifact.Revision = "main@sha1:2" }, gone: true},
 		"revision":                 {before: same, tried: attempt{generation: 1, digest: "sha256:2"}, by: bySource, gone: true},
@@ -157,5 +162,20 @@ func TestIllnessOutlivesARestart(t *testing.T) {
 	expect(t, s.stayHealthy(pendingOne), reconcile.KindFailed, 0, "")
 	if want := timeout - time.Minute; s.recheck != want {
 		t.Errorf("looks again after %s, want %s", s.recheck, want)
+	}
+}
+
+// An illness that began while the clock was ahead is no younger than now.
+func TestIllnessOfAClockThatWentBack(t *testing.T) {
+	s := held(time.Now())
+	s.obj.Spec.Timeout = &metav1.Duration{Duration: timeout}
+	expect(t, s.stayHealthy(pendingOne), reconcile.KindFailed, 0, "")
+	for i := range s.obj.Status.Conditions {
+		s.obj.Status.Conditions[i].LastTransitionTime = metav1.NewTime(s.now.Add(time.Hour))
+	}
+	s.memory.illSince, s.recheck = time.Time{}, 0
+	expect(t, s.stayHealthy(pendingOne), reconcile.KindFailed, 0, "")
+	if s.recheck != timeout {
+		t.Errorf("looks again after %s, want %s", s.recheck, timeout)
 	}
 }
