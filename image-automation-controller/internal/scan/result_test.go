@@ -181,3 +181,25 @@ func BenchmarkScan1000Repositories(b *testing.B) {
 		}
 	}
 }
+
+// A result of the disk bears the time of day that it is from, which the clock may
+// have been put back behind since.
+func TestFresh(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		age, most time.Duration
+		want      bool
+	}{
+		"young enough":             {age: time.Minute, most: time.Minute, want: true},
+		"too old":                  {age: time.Minute + 1, most: time.Minute},
+		"begins now":               {most: 0, want: true},
+		"from a clock far ahead":   {age: -time.Hour, most: time.Minute},
+		"from a clock just ahead":  {age: -time.Second, most: time.Minute},
+		"asked for one from later": {age: time.Nanosecond, most: 0},
+	} {
+		if got := isFresh(now.Add(-tc.age), now, tc.most); got != tc.want {
+			t.Errorf("%s: %t, want %t", name, got, tc.want)
+		}
+	}
+}

@@ -212,7 +212,7 @@ func (s *Scanner) Get(key Key, maxAge time.Duration, owner string, wake func()) 
 	if e.element != nil {
 		s.memory.MoveToFront(e.element)
 	}
-	if e.result != nil && (e.serve(owner) || e.used.Sub(e.result.At) <= maxAge) {
+	if e.result != nil && (e.serve(owner) || isFresh(e.result.At, e.used, maxAge)) {
 		delete(e.waiting, owner)
 		return e.result, true, nil
 	}
@@ -223,6 +223,14 @@ func (s *Scanner) Get(key Key, maxAge time.Duration, owner string, wake func()) 
 		return e.result, false, nil
 	}
 	return e.result, false, e.err
+}
+
+// isFresh reports whether a scan that began then is young enough. One that a process
+// with a clock ahead of this one has left on the disk is not: it would be for as
+// long as that.
+func isFresh(at, now time.Time, maxAge time.Duration) bool {
+	age := now.Sub(at)
+	return age >= 0 && age <= maxAge
 }
 
 // errorAge is how long after the time for another try a failure is told.

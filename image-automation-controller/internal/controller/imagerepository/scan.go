@@ -90,9 +90,10 @@ func last(tags []string) []string {
 	return latest
 }
 
-// nextScan returns how long a result is good for.
+// nextScan returns how long a result is good for: no longer than the interval,
+// even if the clock was put back since.
 func nextScan(interval time.Duration, at, now time.Time) time.Duration {
-	if left := interval - now.Sub(at); left > 0 {
+	if left := interval - now.Sub(at); left > 0 && left < interval {
 		return left
 	}
 	// The scan took longer than the interval.

@@ -151,7 +151,7 @@ func clears(obj *imagev1.ImageUpdateAutomation, image string) func(tag, digest s
 func (r *run) planner(a *plan.Automation, inputs string, last *decided) func(context.Context, batch.Tip) (*git.Draft, error) {
 	return func(ctx context.Context, tip batch.Tip) (*git.Draft, error) {
 		now := time.Now()
-		if last != nil && last.tip == tip.Commit.Hash && last.inputs == inputs && (last.result.Recheck.IsZero() || now.Before(last.result.Recheck)) {
+		if last.holds(tip.Commit.Hash, inputs, now) {
 			r.keep(last.result, tip.Commit.Hash, false)
 			return nil, nil
 		}

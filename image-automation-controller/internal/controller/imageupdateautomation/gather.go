@@ -229,7 +229,7 @@ func (f *finder) resolve(ctx context.Context, tag string) (*plan.Artifact, error
 		return &own, nil
 	}
 	digest, err := f.Registry.Digest(ctx, f.set.repository, f.set.access, tag)
-	artifact := &plan.Artifact{Tag: tag, Digest: digest, FirstSeen: f.firstSeen(digest)}
+	artifact := &plan.Artifact{Tag: tag, Digest: digest, FirstSeen: f.firstSeen(digest, time.Now())}
 	switch {
 	case isUnreadable(err):
 		artifact.Err = err
@@ -295,14 +295,15 @@ func (f *finder) young() int {
 	return len(f.set.known.ranked)
 }
 
-// firstSeen is when the digest was first seen, now if that was never.
-func (f *finder) firstSeen(digest string) time.Time {
+// firstSeen is when the digest was first seen, now if that was never, or if it was
+// at a time that is yet to come: the clock was put back since.
+func (f *finder) firstSeen(digest string, now time.Time) time.Time {
 	for _, seen := range f.before.Seen {
-		if seen.Digest == digest {
+		if seen.Digest == digest && !seen.FirstSeen.After(now) {
 			return seen.FirstSeen.Time
 		}
 	}
-	return time.Now()
+	return now
 }
 
 // inputs sums up what a decision rests on, for the comparison with the last

@@ -45,7 +45,18 @@ type entry struct {
 // decided is a decision that holds as long as tip and inputs are the same.
 type decided struct {
 	tip, inputs string
+	at          time.Time // the time of day
 	result      *plan.Result
+}
+
+// holds reports whether a decision is still the one for a tip and inputs. It may
+// hold until a time of day, so it does not if the clock was put back behind it.
+func (d *decided) holds(tip, inputs string, now time.Time) bool {
+	if d == nil || d.tip != tip || d.inputs != inputs {
+		return false
+	}
+	until, now := d.result.Recheck, now.Round(0)
+	return until.IsZero() || now.Before(until) && !now.Before(d.at)
 }
 
 func (m *memory) entry(name types.NamespacedName, uid types.UID) *entry {

@@ -28,7 +28,7 @@ func TestSeenKeepsTheAgeOfTheBest(t *testing.T) {
 			tag := fmt.Sprintf("v%02d", 99-i)
 			digest, first := "sha256:"+tag, at
 			if old := slices.IndexFunc(f.before.Seen, func(s imagev1.SeenImage) bool { return s.Digest == digest }); old >= 0 {
-				first = f.firstSeen(digest)
+				first = f.firstSeen(digest, at)
 			}
 			k.ranked = append(k.ranked, tag)
 			k.facts.Tags[tag] = &plan.Artifact{Tag: tag, Digest: digest, FirstSeen: first}
@@ -45,5 +45,48 @@ func TestSeenKeepsTheAgeOfTheBest(t *testing.T) {
 	if len(first) > imagev1.MaxSeen || !slices.Contains(first, old) ||
 		!slices.ContainsFunc(again, func(s imagev1.SeenImage) bool { return s.Tag == "v99" && s.FirstSeen.Time.Equal(start) }) {
 		t.Errorf("seen %v", again)
+	}
+}
+
+// What was first seen while the clock was ahead is seen now: else it would wait
+// for its age, and for the clock to get there.
+func TestFirstSeen(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
+	at := func(digest string, first time.Time) imagev1.SeenImage {
+		return imagev1.SeenImage{Digest: digest, FirstSeen: metav1.Time{Time: first}}
+	}
+	f := &finder{before: imagev1.ImageStatus{Seen: []imagev1.SeenImage{at("old", now.Add(-time.Hour)), at("ahead", now.Add(time.Hour))}}}
+	for digest, want := range map[string]time.Time{"old": now.Add(-time.Hour), "ahead": now, "new": now} {
+		if got := f.firstSeen(digest, now); !got.Equal(want) {
+			t.Errorf("%s was first seen at %s, want %s", digest, got, want)
+		}
+	}
+}
+
+func TestDecisionHolds(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		tip, inputs string
+		recheck     time.Time
+		now         time.Time
+		want        bool
+	}{
+		"nothing changed":              {tip: "t", inputs: "i", now: at.Add(time.Hour), want: true},
+		"another tip":                  {tip: "u", inputs: "i", now: at},
+		"other inputs":                 {tip: "t", inputs: "j", now: at},
+		"before time can change it":    {tip: "t", inputs: "i", recheck: at.Add(time.Hour), now: at.Add(time.Minute), want: true},
+		"time may have changed it":     {tip: "t", inputs: "i", recheck: at.Add(time.Hour), now: at.Add(time.Hour)},
+		"the clock went back behind":   {tip: "t", inputs: "i", recheck: at.Add(time.Hour), now: at.Add(-time.Minute)},
+		"time cannot change it at all": {tip: "t", inputs: "i", now: at.Add(-time.Minute), want: true},
+	} {
+		d := &decided{tip: "t", inputs: "i", at: at, result: &plan.Result{Recheck: tc.recheck}}
+		if got := d.holds(tc.tip, tc.inputs, tc.now); got != tc.want {
+			t.Errorf("%s: %t, want %t", name, got, tc.want)
+		}
+	}
+	if (*decided)(nil).holds("t", "i", at) {
+		t.Error("no decision holds")
 	}
 }

@@ -54,7 +54,7 @@ func (c *Controller) settle(ctx context.Context, s *scope) error {
 		s.notePush(result.LastPush)
 		fallthrough
 	default:
-		s.entry.last = &decided{tip: tip, inputs: r.inputs(r.refusals()), result: result}
+		s.entry.last = &decided{tip: tip, inputs: r.inputs(r.refusals()), at: time.Now().Round(0), result: result}
 	}
 	if compared {
 		report(ctx, result)
