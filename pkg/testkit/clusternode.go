@@ -68,13 +68,24 @@ func (c *Cluster) StartComponent(ctx context.Context, name string) error {
 // Runs reports whether a process of this machine is one of a cluster that was
 // started WithNode, or runs in a container there.
 func (c *Cluster) Runs(pid int) bool {
-	for c.state.Init != 0 && pid > 1 {
-		if pid == c.state.Init {
+	own := processSpace(c.state.Init)
+	for own != "" && pid > 1 {
+		if processSpace(pid) == own {
 			return true
 		}
-		pid = parent(pid)
+		pid = parent(pid) // a container has a namespace of its own
 	}
 	return false
+}
+
+// processSpace names the namespace of a process for processes. It is empty if the
+// process is gone, or somebody else's.
+func processSpace(pid int) string {
+	name, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/pid")
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // parent returns the process that a process belongs to, and 0 if it is gone.

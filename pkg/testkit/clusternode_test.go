@@ -6,7 +6,11 @@
 package testkit_test
 
 import (
+	"bytes"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +48,7 @@ func TestNode(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), node.Address) {
 		t.Errorf("in the cluster the addresses are %q (%v), want %s among them", out, err, node.Address)
 	}
+	checkRuns(t, cluster)
 	if err := cluster.KillComponent(ctx, "kube-apiserver"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,5 +66,35 @@ func TestNode(t *testing.T) {
 	}
 	if err := cluster.Stop(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// checkRuns looks for the API server of the cluster among the processes of this
+// machine.
+func checkRuns(t *testing.T, cluster *testkit.Cluster) {
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, path := range lines {
+		line, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(line, []byte("--advertise-address="+cluster.Node().Address+"\x00")) {
+			continue // it may have ended
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found++
+		if !cluster.Runs(pid) {
+			t.Error("the cluster does not know its API server")
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d API servers were found, want 1", found)
+	}
+	if cluster.Runs(os.Getpid()) {
+		t.Error("the cluster takes this test for its own process")
 	}
 }
