@@ -23,7 +23,7 @@ type strike = func(ctx context.Context, a *arena) (lift func(context.Context) er
 // scenarios are all of them but for the random killing.
 // age is that of the snapshot that etcd goes back to.
 func scenarios(age time.Duration) []scenario {
-	return slices.Concat(podScenarios(), inside(age), serverScenarios(), partitions())
+	return slices.Concat(podScenarios(), inside(age), clockScenarios(), serverScenarios(), partitions())
 }
 
 // inside are those that disturb what is inside of the cluster.

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
@@ -39,6 +40,9 @@ type ground interface {
 	// freeze stops a controller in the midst of whatever it does until thaw is
 	// called.
 	freeze(ctx context.Context, controller string) (thaw func(context.Context) error, err error)
+	// step has the controllers, or everything that runs on the cluster's node, see
+	// a time of day that is ahead by so much, or behind, until heal is called.
+	step(ctx context.Context, by time.Duration, everything bool) (heal func(context.Context) error, err error)
 	// metrics is what a controller says about itself, in Prometheus' format.
 	metrics(ctx context.Context, controller string) ([]byte, error)
 	// lastWords are the ends of the logs.

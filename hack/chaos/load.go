@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,6 +68,9 @@ func newLoad(ctx context.Context, host, dir string) (_ *load, err error) {
 		return nil, err
 	}
 	if l.models, err = testkit.NewGitRepo(ctx, filepath.Join(dir, "models.git")); err != nil {
+		return nil, err
+	}
+	if _, err := l.models.Git(ctx, "config", "core.logAllRefUpdates", "always"); err != nil {
 		return nil, err
 	}
 	_, err = l.models.Commit(ctx, testkit.GitCommit{
@@ -198,13 +202,15 @@ func (l *load) history() (commits, versions []judge.Commit) {
 // modelCommits are the commits of the repository that the automation writes to,
 // and the models that its own commits set.
 func (l *load) modelCommits(ctx context.Context) (commits []judge.Commit, set []int, err error) {
-	log, err := l.models.Git(ctx, "log", "--reverse", "--format=%H %ct", "main")
+	// When a commit was pushed is written down here. When it was made is written down
+	// by the automation, whose clock may be off.
+	log, err := l.models.Git(ctx, "log", "--walk-reflogs", "--date=unix", "--format=%H %gd", "main")
 	if err != nil {
 		return nil, nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for line := range strings.SplitSeq(log, "\n") {
+	for _, line := range slices.Backward(strings.Split(log, "\n")) {
 		commit, known := l.read[line]
 		if !known {
 			if commit, err = l.readModel(ctx, line); err != nil {
@@ -218,10 +224,11 @@ func (l *load) modelCommits(ctx context.Context) (commits []judge.Commit, set []
 	return commits, set[1:], nil // the first one is ours
 }
 
-// readModel reads one commit of the models, by its line of the log.
+// readModel reads one commit of the models, by its line of the log: "hash
+// main@{seconds}".
 func (l *load) readModel(ctx context.Context, line string) (judge.Commit, error) {
-	hash, stamp, _ := strings.Cut(line, " ")
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	hash, stamp, _ := strings.Cut(line, " main@{")
+	seconds, err := strconv.ParseInt(strings.TrimSuffix(stamp, "}"), 10, 64)
 	if err != nil {
 		return judge.Commit{}, fmt.Errorf("read the log of the models: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -243,6 +244,33 @@ func (g *podGround) freeze(ctx context.Context, controller string) (func(context
 		return errors.Join(errs...)
 	}
 	return func(context.Context) error { return send(syscall.SIGCONT) }, send(syscall.SIGSTOP)
+}
+
+func (g *podGround) step(ctx context.Context, by time.Duration, everything bool) (func(context.Context) error, error) {
+	run := platform.Programs()
+	if everything {
+		run = append(run, apiServer, "etcd", "kube-controller-manager", "kubelet", "coredns")
+	}
+	for _, program := range run {
+		if pids, err := g.p.Processes(program); err != nil || len(pids) == 0 {
+			return nil, errors.Join(fmt.Errorf("%s does not run", program), err)
+		}
+	}
+	stepped := append(platform.Programs(), platform.RenderWorker)
+	if everything {
+		stepped = []string{""}
+	}
+	return keepOff(ctx, by, func() ([]int, error) {
+		var all []int
+		for _, program := range stepped {
+			pids, err := g.p.Processes(program)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, pids...)
+		}
+		return all, nil
+	})
 }
 
 func (g *podGround) metrics(ctx context.Context, controller string) ([]byte, error) {

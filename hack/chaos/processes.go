@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -155,6 +156,19 @@ func (g *processes) freeze(_ context.Context, controller string) (func(context.C
 	}
 	pid := c.PID()
 	return func(context.Context) error { return syscall.Kill(pid, syscall.SIGCONT) }, syscall.Kill(pid, syscall.SIGSTOP)
+}
+
+func (g *processes) step(ctx context.Context, by time.Duration, everything bool) (func(context.Context) error, error) {
+	if everything {
+		return nil, errors.New("this takes a node, and there are processes")
+	}
+	return keepOff(ctx, by, func() ([]int, error) {
+		var pids []int
+		for _, c := range g.p.Controllers() {
+			pids = append(pids, c.PID())
+		}
+		return pids, nil
+	})
 }
 
 func (g *processes) metrics(ctx context.Context, controller string) ([]byte, error) {

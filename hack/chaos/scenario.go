@@ -24,6 +24,9 @@ type scenario struct {
 	// lifted. The load goes on meanwhile.
 	times int
 	lasts time.Duration
+	// after is how long it has to stay right then, under load: some things are
+	// refused only when they are used again.
+	after time.Duration
 	// strike begins the disturbance; lift, if any, ends it.
 	strike func(ctx context.Context, a *arena) (lift func(context.Context) error, err error)
 	// takes is the ground that it needs; by default any will do.
@@ -143,6 +146,20 @@ func (a *arena) once(ctx context.Context, s scenario) (time.Duration, error) {
 			return 0, err
 		}
 	}
+	took, err := a.untilRightAgain(ctx, from)
+	if s.after == 0 || err != nil {
+		return took, err
+	}
+	if err := pause(ctx, s.after); err != nil {
+		return 0, err
+	}
+	later, err := a.untilRightAgain(ctx, time.Now())
+	return max(took, later), err
+}
+
+// untilRightAgain returns the time from a moment until the cluster has what is
+// committed now.
+func (a *arena) untilRightAgain(ctx context.Context, from time.Time) (time.Duration, error) {
 	a.load.pause(true)
 	defer a.load.pause(false)
 	if err := a.load.everything(ctx); err != nil {

@@ -167,9 +167,9 @@ const maxComm = 15
 // RenderWorker is the name of the processes that render charts for helm-controller.
 const RenderWorker = "render-worker"
 
-// Processes returns the ids of those processes on the node that have the name of a program: not those of
-// another cluster on this machine, and not those that helm-controller renders charts in, which have a name
-// of their own.
+// Processes returns the ids of those processes on the node that have the name of a program, or of all if it is
+// empty: not those of another cluster on this machine, and by the name of helm-controller not those that it
+// renders charts in, which have a name of their own.
 func (p *Platform) Processes(program string) ([]int, error) {
 	links, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {
@@ -178,7 +178,7 @@ func (p *Platform) Processes(program string) ([]int, error) {
 	var pids []int
 	for _, link := range links {
 		comm, err := os.ReadFile(link)
-		if err != nil || strings.TrimSpace(string(comm)) != program[:min(maxComm, len(program))] {
+		if err != nil || program != "" && strings.TrimSpace(string(comm)) != program[:min(maxComm, len(program))] {
 			continue // It may have ended.
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))

@@ -24,8 +24,8 @@ import (
 // Step has a process see the machine's time of day and so much, which may be
 // negative; 0 has it see the machine's again. It is exact to the second, and
 // takes Linux on amd64 and the right to trace the process, which one has over
-// one's children. The process is stopped for some milliseconds. One that does
-// not exist is an error that wraps fs.ErrNotExist.
+// one's children. The process is stopped for some milliseconds, unless its clock is
+// so already. One that does not exist is an error that wraps fs.ErrNotExist.
 func Step(pid int, by time.Duration) error {
 	if by.Abs() > most {
 		return fmt.Errorf("step the clock of process %d: %s is more than %s", pid, by, most)

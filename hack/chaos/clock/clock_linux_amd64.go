@@ -30,9 +30,12 @@ func step(pid int, seconds int32) (err error) {
 	if !bytes.Equal(found.without(theirs.bytes), found.without(original.bytes)) {
 		return errors.New("its vDSO is not the one of this program: it is not of amd64, or somebody else has changed it")
 	}
-	entry := jump(found.entry, found.room)
+	code, entry := offset(seconds), jump(found.entry, found.room)
 	if seconds == 0 {
 		entry = original.bytes[found.entry : found.entry+uint64(len(entry))]
+	}
+	if theirs.has(found.entry, entry) && (seconds == 0 || theirs.has(found.room, code)) {
+		return nil
 	}
 	resume, err := halt(pid, theirs.begin+found.entry, len(entry))
 	if err != nil {
@@ -43,7 +46,7 @@ func step(pid int, seconds int32) (err error) {
 		return errors.Join(errors.New("it has become another program meanwhile"), err)
 	}
 	// The code before what leads to it.
-	return errors.Join(write(pid, theirs.begin+found.room, offset(seconds)), write(pid, theirs.begin+found.entry, entry))
+	return errors.Join(write(pid, theirs.begin+found.room, code), write(pid, theirs.begin+found.entry, entry))
 }
 
 // write changes memory that the process itself may not write to.

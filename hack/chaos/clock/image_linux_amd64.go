@@ -51,6 +51,9 @@ func read(pid int) (image, error) {
 	return image{begin, content}, nil
 }
 
+// has reports whether these bytes are at an offset.
+func (i image) has(at uint64, content []byte) bool { return bytes.HasPrefix(i.bytes[at:], content) }
+
 // places are offsets into the vDSO of this kernel.
 type places struct {
 	entry uint64 // of clock_gettime
