@@ -86,6 +86,8 @@ func (s *suite) grant() {
 	s.Must(s.Kube.Get(s.Context(), name, &role))
 	s.Must(s.Kube.Get(s.Context(), name, &binding))
 	here := metav1.ObjectMeta{Namespace: s.Namespace, Name: name.Name}
+	// The pods' account: a policy keeps the controller from marking pods of another.
+	s.Must(s.Kube.Create(s.Context(), &corev1.ServiceAccount{ObjectMeta: here}))
 	s.Must(s.Kube.Create(s.Context(), &rbacv1.Role{ObjectMeta: here, Rules: role.Rules}))
 	s.Must(s.Kube.Create(s.Context(), &rbacv1.RoleBinding{ObjectMeta: here, RoleRef: binding.RoleRef, Subjects: binding.Subjects}))
 }
@@ -138,7 +140,7 @@ func (s *suite) prepare(pod string, flags ...string) *replica {
 	s.Helper()
 	s.Must(s.Kube.Create(s.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: pod},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "c"}}},
+		Spec:       corev1.PodSpec{ServiceAccountName: "source-controller", Containers: []corev1.Container{{Name: "c", Image: "c"}}},
 	}))
 	own := *s.Suite.Suite
 	r := &replica{Suite: &rig.Suite{Suite: &own, Storage: s.T.TempDir()}, pod: pod, health: rig.FreeAddress(s.T)}
