@@ -16,6 +16,7 @@ import (
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -181,7 +182,8 @@ func TestCopiesComeAndGo(t *testing.T) {
 	s.Must(s.Kube.Get(s.Context(), client.ObjectKey{Namespace: s.Namespace, Name: "other"}, other))
 	s.Must(s.Kube.Delete(s.Context(), other))
 	s.Eventually("the object is gone", func() bool {
-		return client.IgnoreNotFound(s.Kube.Get(s.Context(), client.ObjectKeyFromObject(other), other)) == nil && len(first.files("gitrepository", "other")) == 0
+		err := s.Kube.Get(s.Context(), client.ObjectKeyFromObject(other), other)
+		return apierrors.IsNotFound(err) && len(first.files("gitrepository", "other")) == 0
 	})
 	second.start()
 	s.Eventually("so does one whose object went unseen", func() bool { return len(second.files("gitrepository", "other")) == 0 })
