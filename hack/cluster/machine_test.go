@@ -57,10 +57,30 @@ func observe(t *testing.T, state cluster.State, before map[string][]string) mach
 		}
 		m.namespaces = append(m.namespaces, own)
 	}
-	if remains := m.remains(t); len(remains) < 4 {
-		t.Errorf("of a running cluster only %v can be seen, want processes, an interface, cgroups and a directory", remains)
+	seen := m.remains(t)
+	for _, kind := range []string{"directory ", "interface ", "cgroup ", "namespace "} {
+		if !slices.ContainsFunc(seen, func(s string) bool { return strings.HasPrefix(s, kind) }) {
+			t.Errorf("of a running cluster only %v can be seen, no %s", seen, kind)
+		}
 	}
 	return m
+}
+
+// hierarchies are the places where the machine's cgroups are mounted: one for each controller, or one for all.
+func hierarchies(t *testing.T) []string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, match := range regexp.MustCompile(`(?m)^\S+ (\S+) cgroup2? `).FindAllStringSubmatch(string(mounts), -1) {
+		found = append(found, match[1])
+	}
+	if len(found) == 0 {
+		t.Fatal("no cgroups are mounted")
+	}
+	return found
 }
 
 // remains lists what there is of the cluster.
@@ -68,23 +88,24 @@ func (m machine) remains(t *testing.T) []string {
 	t.Helper()
 	var found []string
 	if _, err := os.Lstat(m.state.Dir); err == nil {
-		found = append(found, "the directory")
+		found = append(found, "directory "+m.state.Dir)
 	}
 	if _, err := net.InterfaceByName(m.state.Link); err == nil {
-		found = append(found, "the interface "+m.state.Link)
+		found = append(found, "interface "+m.state.Link)
 	}
-	folders, err := filepath.Glob("/sys/fs/cgroup/*/" + m.state.Cgroup)
-	if err != nil {
-		t.Fatal(err)
+	for _, root := range hierarchies(t) {
+		folder := filepath.Join(root, m.state.Cgroup)
+		if _, err := os.Lstat(folder); err == nil {
+			found = append(found, "cgroup "+folder)
+		}
 	}
-	found = append(found, folders...)
 	links, err := filepath.Glob("/proc/[0-9]*/ns/*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && slices.Contains(m.namespaces, target) {
-			found = append(found, link)
+			found = append(found, "namespace "+link)
 		}
 	}
 	return found
@@ -132,11 +153,14 @@ func facts(t *testing.T) map[string][]string {
 		t.Fatalf("list the tables of the packet filter: %v: %s; \"hack/deps.sh node\" gets the program", err, tables)
 	}
 	all["tables of the packet filter"] = strings.Split(string(tables), "\n")
-	folders, err := filepath.Glob("/sys/fs/cgroup/*/*/")
-	if err != nil {
-		t.Fatal(err)
+	for _, root := range hierarchies(t) {
+		folders, err := filepath.Glob(root + "/*/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all["cgroups"] = append(all["cgroups"], folders...)
 	}
-	all["cgroups"] = slices.DeleteFunc(folders, func(path string) bool { return strings.HasPrefix(filepath.Base(path), "weir-") })
+	all["cgroups"] = slices.DeleteFunc(all["cgroups"], func(path string) bool { return strings.HasPrefix(filepath.Base(path), "weir-") })
 	all["files"] = nil
 	for _, setting := range []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "net/ipv4/ip_forward"} {
 		value, err := os.ReadFile(filepath.Join("/proc/sys", setting))

@@ -57,6 +57,11 @@ func TestNodesEnd(t *testing.T) {
 	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		_ = owner.Process.Kill()
+		// It says only how the owner ended.
+		_ = owner.Wait()
+	})
 	ends := map[string]struct {
 		args []string
 		end  func(cluster.State) error
@@ -81,9 +86,18 @@ func TestNodesEnd(t *testing.T) {
 	for name, tt := range ends {
 		f := newFixture(t)
 		fixtures[name] = f
-		starts.Go(func() { f.must("up", append([]string{"--node"}, tt.args...)...) })
+		up := f.launcher("up", append([]string{"--node"}, tt.args...)...)
+		starts.Go(func() {
+			// Only the test's own goroutine may end it.
+			if said, err := up.CombinedOutput(); err != nil {
+				t.Errorf("%s: up ended with %v:\n%s", name, err, said)
+			}
+		})
 	}
 	starts.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
 	for name, f := range fixtures {
 		states[name] = f.state()
 		f.must("kubectl", "--", "create", "deployment", "sleeper", "--image=any.registry/pause:1", "--replicas=2")
@@ -115,8 +129,6 @@ func TestNodesEnd(t *testing.T) {
 		}
 		f.leftNothing(seen[name])
 	}
-	// It says only how the owner ended.
-	_ = owner.Wait()
 }
 
 // TestNodeInterrupted ends starts in the middle.
