@@ -22,10 +22,11 @@ const (
 	reachPatience = 5 * time.Second
 )
 
-// awaitServer returns when an API server answers, whatever it says. It waits for as
-// long as it takes: a container that ends at once, again and again, is kept from
-// starting for minutes, also when the API server is long back. Errors are ErrStopped
-// if ctx ended before, and what is wrong with the config.
+// awaitServer returns when an API server answers, whatever it says, if it knows us: a
+// token that it does not take, as after a clock was off, is replaced by the kubelet
+// where we find it. It waits for as long as it takes: a container that ends at once,
+// again and again, is kept from starting for minutes, also when all is long well.
+// Errors are ErrStopped if ctx ended before, and what is wrong with the config.
 func awaitServer(ctx context.Context, log logr.Logger, cfg *rest.Config, pause time.Duration) error {
 	quick := rest.CopyConfig(cfg)
 	quick.Timeout = reachPatience
@@ -36,7 +37,7 @@ func awaitServer(ctx context.Context, log logr.Logger, cfg *rest.Config, pause t
 	for said := ""; ; {
 		_, err := client.ServerVersionWithContext(ctx)
 		var answer apierrors.APIStatus // not an error type, so AsType does not do
-		if err == nil || errors.As(err, &answer) {
+		if err == nil || errors.As(err, &answer) && !apierrors.IsUnauthorized(err) {
 			return nil
 		}
 		if now := err.Error(); now != said && ctx.Err() == nil {

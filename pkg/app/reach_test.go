@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,12 +44,30 @@ func TestAwaitServer(t *testing.T) {
 	if listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", address); err != nil {
 		t.Fatal(err)
 	}
+	var knows atomic.Bool
+	asked := make(chan struct{}, 1)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		if !knows.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, "nothing for you")
 	})}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
+	for range 3 {
+		select {
+		case <-asked:
+		case err := <-done:
+			t.Fatalf("it did not wait for a token that is good: %v", err)
+		}
+	}
+	knows.Store(true)
 	if err := <-done; err != nil {
 		t.Errorf("a server that refuses is there: %v", err)
 	}
