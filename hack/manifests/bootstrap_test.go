@@ -55,8 +55,8 @@ func TestBootstrapOrder(t *testing.T) {
 	}
 }
 
-// TestLockingDownTakesRights checks that locking down takes away cluster-admin
-// and adds flags, and changes nothing else.
+// TestLockingDownTakesRights checks that locking down takes away cluster-admin,
+// adds flags and keeps metrics to those who monitor, and changes nothing else.
 func TestLockingDownTakesRights(t *testing.T) {
 	t.Parallel()
 	open, locked := byID(build(t, bootstrapDir)), byID(build(t, lockedDownDir))
@@ -65,6 +65,12 @@ func TestLockingDownTakesRights(t *testing.T) {
 		t.Errorf("%s: default has it: %t, locked-down has it: %t", admin, open[admin] != nil, locked[admin] != nil)
 	}
 	delete(open, admin)
+	const metrics = "NetworkPolicy weir-system/allow-metrics"
+	if cmp.Equal(open[metrics], locked[metrics]) {
+		t.Errorf("%s is the same", metrics)
+	}
+	delete(open, metrics)
+	delete(locked, metrics)
 	for _, objects := range []map[string]map[string]any{open, locked} {
 		maps.DeleteFunc(objects, func(id string, _ map[string]any) bool { return strings.HasPrefix(id, "Deployment ") })
 	}

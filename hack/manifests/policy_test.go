@@ -22,9 +22,11 @@ type endpoint struct {
 	// program is what runs in a pod of Weir's.
 	program   string
 	namespace string
-	labels    labels.Set
-	ports     []corev1.ContainerPort
-	address   string
+	// marks are the labels of the namespace, beside its name.
+	marks   labels.Set
+	labels  labels.Set
+	ports   []corev1.ContainerPort
+	address string
 }
 
 // A connection is to a port of the peer that it goes to.
@@ -75,7 +77,7 @@ func among(namespace string, peers []networkingv1.NetworkPolicyPeer, other endpo
 		case p.NamespaceSelector == nil:
 			return other.namespace == namespace && matches(p.PodSelector, other.labels)
 		default:
-			return matches(p.NamespaceSelector, labels.Set{corev1.LabelMetadataName: other.namespace}) &&
+			return matches(p.NamespaceSelector, labels.Merge(other.marks, labels.Set{corev1.LabelMetadataName: other.namespace})) &&
 				(p.PodSelector == nil || matches(p.PodSelector, other.labels))
 		}
 	})

@@ -35,6 +35,7 @@ func strangers(namespace string) map[string]endpoint {
 	return map[string]endpoint{
 		"other pods there":   {namespace: namespace, labels: labels.Set{"app": "debug"}},
 		"pods elsewhere":     {namespace: "team-serving", labels: labels.Set{"app.kubernetes.io/name": "chat"}},
+		"monitoring":         {namespace: "monitoring", marks: labels.Set{"weir.dev/monitoring": "true"}},
 		"outside of cluster": {address: "192.0.2.7"},
 	}
 }
@@ -57,7 +58,7 @@ func TestTrafficMatrix(t *testing.T) {
 				peers := strangers(to.namespace)
 				maps.Copy(peers, pods)
 				for _, port := range to.ports {
-					row := matrix.row(to.program, port)
+					row := matrix.row(overlay.folder, to.program, port)
 					for from, other := range peers {
 						want, ok := row[cmp.Or(other.program, from)]
 						if !ok {
@@ -114,9 +115,13 @@ func network(t *testing.T, objects []*unstructured.Unstructured) (map[string]end
 // A matrix says by "<to> <port>" who may connect.
 type matrix map[string]map[string]bool
 
-func (m matrix) row(name string, port corev1.ContainerPort) map[string]bool {
-	if row := m[fmt.Sprintf("%s %d", name, port.ContainerPort)]; row != nil {
-		return row
+// row is that of a controller of an overlay, or else of every controller there,
+// or else of the same in all overlays.
+func (m matrix) row(overlay, name string, port corev1.ContainerPort) map[string]bool {
+	for _, to := range []string{name + ", " + overlay, everyController + ", " + overlay, name} {
+		if row := m[fmt.Sprintf("%s %d", to, port.ContainerPort)]; row != nil {
+			return row
+		}
 	}
 	return m[fmt.Sprintf("%s %d", everyController, port.ContainerPort)]
 }
