@@ -170,16 +170,26 @@ func (s *shell) pages() []*markdown.Page {
 	return all
 }
 
-// writeFiles writes the examples that begin with a comment which names a file.
+// writeFiles writes the examples that begin with a comment which names a file,
+// but not into what is a part of the checkout.
 func (s *shell) writeFiles(p *markdown.Page) {
 	s.Helper()
 	for _, b := range p.Blocks {
 		first, _, _ := strings.Cut(b.Text, "\n")
 		name, ok := strings.CutPrefix(first, "# ")
-		if b.Language != "yaml" || !ok || filepath.Ext(name) != ".yaml" || strings.ContainsAny(name, " /") {
+		if b.Language != "yaml" || !ok || filepath.Ext(name) != ".yaml" || strings.Contains(name, " ") {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(b.Text), 0o600); err != nil {
+		folder, _, _ := strings.Cut(name, "/")
+		if info, err := os.Lstat(filepath.Join(s.dir, folder)); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			continue
+		}
+		path := filepath.Join(s.dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o750)
+		if err == nil {
+			err = os.WriteFile(path, []byte(b.Text), 0o600)
+		}
+		if err != nil {
 			s.Fatal(err)
 		}
 	}
