@@ -125,20 +125,30 @@ const whileKept = 5 * time.Second
 // that somebody would need to put that back.
 func (w *world) keeps(t *testing.T, namespace, name string, want int32) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), whileKept)
+	err := stays(t.Context(), whileKept, func(ctx context.Context) error { return w.counts(ctx, namespace, name, want) })
+	if err != nil {
+		t.Errorf("not kept for %s: %v", whileKept, err)
+	}
+}
+
+// stays returns nil if check passes all the while, and else what it returned.
+func stays(ctx context.Context, length time.Duration, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	var changed error
-	looked := 0
+	passed, changed := false, errors.New("there was no time to look")
 	err := platform.Await(ctx, func(ctx context.Context) error {
-		if changed = w.counts(ctx, namespace, name, want); changed != nil && ctx.Err() == nil {
+		err := check(ctx)
+		if err != nil && ctx.Err() == nil {
+			changed = err
 			return nil
 		}
-		looked++
-		return errors.New("it is as it was")
+		passed = passed || err == nil
+		return errors.New("nothing has changed")
 	})
-	if err == nil || looked == 0 {
-		t.Errorf("not kept for %s: %v", whileKept, changed)
+	if err != nil && passed {
+		return nil
 	}
+	return changed
 }
 
 // looks waits until kustomize-controller has looked at every Kustomization since

@@ -4,10 +4,13 @@
 package runbook
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -151,6 +154,39 @@ func TestSteps(t *testing.T) {
 				t.Errorf("steps (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestStays(t *testing.T) {
+	t.Parallel()
+	putBack := errors.New("put back")
+	for name, tc := range map[string]struct {
+		after int
+		want  error
+	}{
+		"at once":   {0, putBack},
+		"some time": {3, putBack},
+		"never":     {1 << 30, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			looks := 0
+			err := stays(t.Context(), time.Second, func(context.Context) error {
+				looks++
+				if looks > tc.after {
+					return putBack
+				}
+				return nil
+			})
+			if !errors.Is(err, tc.want) {
+				t.Errorf("%v after %d looks, want %v", err, looks, tc.want)
+			}
+		})
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stays(ended, time.Second, func(ctx context.Context) error { return ctx.Err() }); err == nil {
+		t.Error("it stays, and nobody has looked")
 	}
 }
 
