@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,20 @@ type key struct {
 	// spec is the hash of what the spec asks of kustomize; zero for a plan, which does not depend on it.
 	spec [sha256.Size]byte
 }
+
+// revisions is how many digests of a source are kept for each of its directories: the newest, and the one before, which a
+// `git revert` leads back to and which those may still want who are late. Older ones are history: kept, they would fill the
+// cache with what nobody asks for again.
+const revisions = 2
+
+// line is a key without the digest: all that was made of one directory in one way, whatever the revision.
+type line struct {
+	source types.UID
+	dir    string
+	spec   [sha256.Size]byte
+}
+
+func (k key) line() line { return line{k.source, k.dir, k.spec} }
 
 // hashSpec returns the hash of the fields that decide what kustomize builds.
 func hashSpec(spec *kustomizev1.KustomizationSpec) ([sha256.Size]byte, error) {
@@ -55,8 +70,8 @@ type value interface {
 	keep() bool
 }
 
-// cache keeps values up to a number of bytes, and drops those first that were not used for longest. Of several callers
-// that want the same value at once, one makes it.
+// cache keeps values of the newest revisions up to a number of bytes, and drops those first that were not used for longest.
+// Of several callers that want the same value at once, one makes it.
 type cache struct {
 	limit int64
 
@@ -64,6 +79,7 @@ type cache struct {
 	used  int64
 	items map[key]*list.Element // of *item
 	order *list.List            // the most recently used first
+	lines map[line][]key        // of items, the oldest first
 	made  map[key]*making
 }
 
@@ -81,7 +97,7 @@ type making struct {
 }
 
 func newCache(limit int64) *cache {
-	return &cache{limit: limit, items: map[key]*list.Element{}, order: list.New(), made: map[key]*making{}}
+	return &cache{limit: limit, items: map[key]*list.Element{}, order: list.New(), lines: map[line][]key{}, made: map[key]*making{}}
 }
 
 // get returns the value of k, made by the function if it is not there. An error is not kept.
@@ -150,12 +166,27 @@ func (c *cache) put(k key, v value) {
 	if size > c.limit {
 		return
 	}
+	l := k.line()
 	c.items[k] = c.order.PushFront(&item{key: k, value: v, size: size})
+	c.lines[l] = append(c.lines[l], k)
 	c.used += size
+	if len(c.lines[l]) > revisions {
+		c.drop(c.items[c.lines[l][0]])
+	}
 	for c.used > c.limit {
-		dropped, _ := c.order.Remove(c.order.Back()).(*item)
-		delete(c.items, dropped.key)
-		c.used -= dropped.size
+		c.drop(c.order.Back())
+	}
+}
+
+// drop forgets a value. The caller holds the lock.
+func (c *cache) drop(element *list.Element) {
+	dropped, _ := c.order.Remove(element).(*item)
+	delete(c.items, dropped.key)
+	c.used -= dropped.size
+	l := dropped.key.line()
+	c.lines[l] = slices.DeleteFunc(c.lines[l], func(k key) bool { return k == dropped.key })
+	if len(c.lines[l]) == 0 {
+		delete(c.lines, l)
 	}
 }
 

@@ -29,7 +29,7 @@ func TestCacheIsBounded(t *testing.T) {
 	made := 0
 	use := func(name string, bytes int64) {
 		t.Helper()
-		v, err := c.get(t.Context(), key{digest: name}, func() (value, error) {
+		v, err := c.get(t.Context(), key{dir: name}, func() (value, error) {
 			made++
 			return &weight{bytes: bytes}, nil
 		})
@@ -161,6 +161,41 @@ func TestCacheSurvivesAPanic(t *testing.T) {
 	}()
 	if v, err := c.get(t.Context(), key{}, func() (value, error) { return &weight{bytes: 1}, nil }); err != nil || v == nil {
 		t.Errorf("get = %v, %v", v, err)
+	}
+}
+
+func TestOldRevisionsAreDropped(t *testing.T) {
+	t.Parallel()
+	c := newCache(1000)
+	made := 0
+	use := func(source, digest, dir string) {
+		t.Helper()
+		_, err := c.get(t.Context(), key{source: types.UID(source), digest: digest, dir: dir}, func() (value, error) {
+			made++
+			return &weight{bytes: 1}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, source := range []string{"apps", "models"} {
+		for revision := range 100 {
+			use(source, fmt.Sprint(revision), "a")
+			use(source, fmt.Sprint(revision), "b")
+		}
+	}
+	if c.bytes() != 8 || len(c.items) != 8 || c.order.Len() != 8 || len(c.lines) != 4 {
+		t.Errorf("%d bytes in %d items of %d lines are kept of 400, want 2 of each directory and source", c.bytes(), len(c.items), len(c.lines))
+	}
+	before := made
+	use("apps", "98", "a") // a revert
+	use("apps", "99", "a")
+	if made != before {
+		t.Error("the revision before the newest was made again")
+	}
+	use("apps", "97", "a")
+	if made != before+1 {
+		t.Error("an old revision was kept")
 	}
 }
 
