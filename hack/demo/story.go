@@ -87,6 +87,7 @@ func (s *story) steps() []step {
 		{title: "Revert the automation's commit", run: s.takeBack},
 		{title: "Publish the next one", run: s.publishNext},
 		{title: "Ask who put the objects there", run: s.trace},
+		{title: "Ask what a commit changed", run: s.consequences},
 	}
 }
 

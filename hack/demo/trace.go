@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -130,4 +132,51 @@ func ingredients(root, dir string) ([]string, error) {
 		dirs = append(dirs, more...)
 	}
 	return dirs, nil
+}
+
+// consequences goes the other way: from a commit to what it changed. Its files
+// are Git's to tell, and the objects are in the events that name its revision. It
+// asks about the new model, whose objects have names of their own: an event that
+// says what an earlier one said is counted onto that, and keeps its revision.
+func (s *story) consequences(ctx context.Context) (outcome, error) {
+	const want = "Deployment/" + serving + "/model-server configured"
+	commit := s.ship
+	files, err := s.platform.Repository.Git(ctx, "diff-tree", "-r", "--no-commit-id", "--name-only", commit)
+	if err != nil {
+		return outcome{}, err
+	}
+	var told []string
+	err = platform.Await(ctx, func(ctx context.Context) error {
+		var list corev1.EventList
+		if err := readAll(ctx, s.platform, "events", platform.PlatformNamespace, &list); err != nil {
+			return err
+		}
+		told = eventsOf(list.Items, platform.Revision(commit))
+		if !strings.Contains(strings.Join(told, "\n"), want) {
+			return fmt.Errorf("no event of commit %s says %q: %q", short(commit), want, told)
+		}
+		return nil
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	details := append([]string{"git diff-tree: " + strings.Join(strings.Fields(files), ", ")}, told...)
+	return seen("Asked which objects commit "+short(commit)+" changed: the events that name its revision", details...), nil
+}
+
+// eventsOf are the events about a revision that tell of objects, each with who
+// sent it.
+func eventsOf(events []corev1.Event, revision string) []string {
+	var told []string
+	for i := range events {
+		e := &events[i]
+		for _, value := range e.Annotations {
+			if value == revision && e.InvolvedObject.Kind == kustomizev1.KustomizationKind && strings.Contains(e.Message, "/") {
+				told = append(told, "Event of "+e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name+": "+e.Message)
+				break
+			}
+		}
+	}
+	slices.Sort(told)
+	return slices.Compact(told)
 }

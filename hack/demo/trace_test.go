@@ -8,7 +8,29 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+func TestEventsOf(t *testing.T) {
+	t.Parallel()
+	event := func(kind, name, revision, message string) corev1.Event {
+		return corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Annotations: map[string]string{"kustomize.toolkit.fluxcd.io/revision": revision}},
+			InvolvedObject: corev1.ObjectReference{Kind: kind, Name: name}, Message: message,
+		}
+	}
+	got := eventsOf([]corev1.Event{
+		event("Kustomization", "chat", "main@sha1:b", "Deployment/a/chat configured"),
+		event("Kustomization", "chat", "main@sha1:a", "Deployment/a/chat created"),
+		event("Kustomization", "chat", "main@sha1:b", "Deployment/a/chat configured"),
+		event("GitRepository", "chat", "main@sha1:b", "stored artifact for commit 'a/b'"),
+		event("Kustomization", "api", "main@sha1:b", "Reconciliation finished"),
+	}, "main@sha1:b")
+	if diff := cmp.Diff([]string{"Event of Kustomization/chat: Deployment/a/chat configured"}, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
 
 func TestIngredients(t *testing.T) {
 	t.Parallel()
