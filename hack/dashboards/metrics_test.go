@@ -31,7 +31,8 @@ type metric struct {
 // ours are the prefixes of metrics of which none may be undocumented.
 var ours = regexp.MustCompile(`^(weir|gpuquota|gotk)_`)
 
-// standby is the prefix of metrics that only a standby serves. There is none.
+// standby is the prefix of metrics that only a standby serves. There is none: a
+// test of internal/mirror of source-controller compares them.
 const standby = "weir_source_mirror_"
 
 // metricsAreAsDocumented compares what Prometheus has scraped from all
@@ -46,18 +47,18 @@ func metricsAreAsDocumented(ctx context.Context, t *testing.T, r *rehearsal.Rehe
 	if err != nil {
 		t.Fatal(err)
 	}
+	types, err := r.Prometheus.Types(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(types, r.Held)
 	served, from := map[string]metric{}, map[string]map[string]bool{}
 	for _, s := range series {
-		name, m := describe(s.Labels)
+		name, labels := describe(s.Labels, types)
 		// A label without a value is none to Prometheus.
-		known := served[name]
-		known.Labels = append(known.Labels, m.Labels...)
-		slices.Sort(known.Labels)
-		known.Labels = slices.Compact(known.Labels)
-		if known.Type != "histogram" {
-			known.Type = m.Type
-		}
-		served[name] = known
+		known := append(served[name].Labels, labels...)
+		slices.Sort(known)
+		served[name] = metric{Type: types[name], Labels: slices.Compact(known)}
 		if from[name] == nil {
 			from[name] = map[string]bool{}
 		}
@@ -83,30 +84,22 @@ func metricsAreAsDocumented(ctx context.Context, t *testing.T, r *rehearsal.Rehe
 	}
 }
 
-// describe returns the name of a series' metric, and what can be seen of it. The
-// labels that Prometheus adds do not count.
-func describe(labels map[string]string) (string, metric) {
-	name := labels["__name__"]
-	m := metric{Type: "gauge"}
-	_, bucket := labels["le"]
-	switch base, isSum := strings.CutSuffix(name, "_sum"); {
-	case bucket:
-		name, m.Type = strings.TrimSuffix(name, "_bucket"), "histogram"
-	case isSum:
-		name, m.Type = base, "histogram"
-	case strings.HasSuffix(name, "_count"):
-		name, m.Type = strings.TrimSuffix(name, "_count"), "histogram"
-	case strings.HasSuffix(name, "_total"):
-		m.Type = "counter"
-	}
-	for label := range labels {
-		if !slices.Contains([]string{"__name__", "instance", "job", "le"}, label) {
-			// What a target calls as Prometheus does is renamed.
-			m.Labels = append(m.Labels, strings.TrimPrefix(label, "exported_"))
+// describe returns the name of a series' metric, of which there are those types,
+// and its labels. Those that Prometheus adds do not count.
+func describe(labels, types map[string]string) (name string, own []string) {
+	name = labels["__name__"]
+	for _, part := range []string{"_bucket", "_sum", "_count"} {
+		if whole, is := strings.CutSuffix(name, part); is && (types[whole] == "histogram" || types[whole] == "summary") {
+			name = whole
 		}
 	}
-	slices.Sort(m.Labels)
-	return name, m
+	for label := range labels {
+		if !slices.Contains([]string{"__name__", "instance", "job", "le", "quantile"}, label) {
+			// What a target calls as Prometheus does is renamed.
+			own = append(own, strings.TrimPrefix(label, "exported_"))
+		}
+	}
+	return name, own
 }
 
 // documented reads the tables that begin with "| metric | type | labels |".

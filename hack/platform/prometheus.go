@@ -85,32 +85,17 @@ func (p *Prometheus) Range(ctx context.Context, expr string, start, end time.Tim
 		"query": {expr}, "step": {"1"},
 		"start": {start.UTC().Format(time.RFC3339)}, "end": {end.UTC().Format(time.RFC3339)},
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/query_range?"+query.Encode(), http.NoBody)
-	if err != nil {
+	var data struct {
+		Result []struct {
+			Metric map[string]string    `json:"metric"`
+			Values [][2]json.RawMessage `json:"values"`
+		} `json:"result"`
+	}
+	if err := p.get(ctx, "query_range", query, &data); err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("ask Prometheus: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	var answer struct {
-		Error string `json:"error"`
-		Data  struct {
-			Result []struct {
-				Metric map[string]string    `json:"metric"`
-				Values [][2]json.RawMessage `json:"values"`
-			} `json:"result"`
-		} `json:"data"`
-	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return nil, fmt.Errorf("read the answer of Prometheus: %w", err)
-	}
-	if answer.Error != "" {
-		return nil, errors.New(answer.Error)
-	}
 	var all []Series
-	for _, found := range answer.Data.Result {
+	for _, found := range data.Result {
 		series := Series{Labels: found.Metric}
 		for _, pair := range found.Values {
 			at, atErr := strconv.ParseFloat(string(pair[0]), 64)
@@ -125,6 +110,51 @@ func (p *Prometheus) Range(ctx context.Context, expr string, start, end time.Tim
 		}
 	}
 	return all, nil
+}
+
+// Types returns the types that the controllers say their metrics have, such as
+// "histogram", by the names of the metrics.
+func (p *Prometheus) Types(ctx context.Context) (map[string]string, error) {
+	var data map[string][]struct {
+		Type string `json:"type"`
+	}
+	if err := p.get(ctx, "metadata", nil, &data); err != nil {
+		return nil, err
+	}
+	types := map[string]string{}
+	for name, said := range data {
+		for _, one := range said {
+			if before := types[name]; before != "" && before != one.Type {
+				return nil, fmt.Errorf("%s is a %s and a %s", name, before, one.Type)
+			}
+			types[name] = one.Type
+		}
+	}
+	return types, nil
+}
+
+// get asks the API of Prometheus and decodes what it answers.
+func (p *Prometheus) get(ctx context.Context, what string, query url.Values, data any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/v1/"+what+"?"+query.Encode(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask Prometheus: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer := struct {
+		Error string `json:"error"`
+		Data  any    `json:"data"`
+	}{Data: data}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("read the answer of Prometheus: %w", err)
+	}
+	if answer.Error != "" {
+		return errors.New(answer.Error)
+	}
+	return nil
 }
 
 // stop ends the process and returns when it is gone.

@@ -100,6 +100,12 @@ func (r *Rehearsal) publish(ctx context.Context) error {
 		if err == nil && !strings.Contains(held, "1.1.0") {
 			err = errors.New("the worse adapter is not held")
 		}
+		if err == nil {
+			r.Held, err = r.Prometheus.Types(ctx)
+		}
+		if err == nil && r.Held["weir_image_held"] == "" {
+			err = errors.New("no metric says that the worse adapter is held")
+		}
 		return err
 	})
 	if err != nil {

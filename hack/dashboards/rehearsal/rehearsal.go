@@ -46,6 +46,9 @@ type Rehearsal struct {
 	// First, Raised and Refused are commits: the first one, one that went
 	// through, and one that was refused.
 	First, Raised, Refused string
+	// Held are the types of the metrics that there were while an image was held:
+	// Prometheus forgets what is not served any more.
+	Held map[string]string
 }
 
 // Run brings a platform up and goes through everything. Flags are given to every
