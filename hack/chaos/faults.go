@@ -47,6 +47,10 @@ func inside(age time.Duration) []scenario {
 			name: "watches", did: "every connection to the API server cut, 10 times in 10 s", times: 5, strike: cutAgain,
 		},
 		{
+			name: "api-certificate", did: "the API server's certificate expired and every connection to it cut, and a renewed one after 60 s", times: 3, lasts: time.Minute,
+			strike: expireServing,
+		},
+		{
 			name: "webhook", did: "the webhook hangs for 30 s", times: 3, lasts: 30 * time.Second,
 			strike: func(ctx context.Context, a *arena) (func(context.Context) error, error) {
 				return a.ground.freeze(ctx, quotaController)
@@ -74,7 +78,7 @@ func goBack(ctx context.Context, a *arena) (func(context.Context) error, error) 
 func cutAgain(ctx context.Context, a *arena) (func(context.Context) error, error) {
 	all := 0
 	for range 10 {
-		cut, err := a.ground.cutAPI(ctx)
+		cut, err := a.ground.cutAPI(ctx, false)
 		if err != nil {
 			return nil, err
 		}

@@ -31,9 +31,10 @@ type ground interface {
 	loseDisk(ctx context.Context, controller string) error
 	// stopAPI ends the API server until start is called.
 	stopAPI(ctx context.Context) (start func(context.Context) error, err error)
-	// cutAPI breaks all connections of the controllers to the API server and
-	// returns how many there were. New ones may be made at once.
-	cutAPI(ctx context.Context) (cut int, err error)
+	// cutAPI breaks all connections of the controllers to the API server, or of
+	// everybody as far as they can be reached, and returns how many there were. New
+	// ones may be made at once.
+	cutAPI(ctx context.Context, everybody bool) (cut int, err error)
 	// part keeps a controller from another one, or from the API server if that
 	// is empty, until heal is called. Connections hang; they are not refused.
 	part(ctx context.Context, controller, other string) (heal func(context.Context) error, err error)

@@ -168,13 +168,17 @@ func (g *podGround) apiPort() (string, error) {
 	return parsed.Port(), nil
 }
 
-func (g *podGround) cutAPI(ctx context.Context) (int, error) {
+func (g *podGround) cutAPI(ctx context.Context, everybody bool) (int, error) {
 	port, err := g.apiPort()
 	if err != nil {
 		return 0, err
 	}
+	line := []string{"ss", "--kill", "--no-header", "--tcp", "--numeric", "state", "established", "sport", "=", ":" + port}
+	if !everybody {
+		line = append(line, "and", "dst", podNetwork)
+	}
 	// The kernel closes the API server's sockets, and their peers get a reset.
-	out, err := g.p.Cluster.Enter(ctx, "ss", "--kill", "--no-header", "--tcp", "--numeric", "state", "established", "sport", "=", ":"+port, "and", "dst", podNetwork).CombinedOutput()
+	out, err := g.p.Cluster.Enter(ctx, line...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("cut the connections to the API server: %w: %s", err, out)
 	}

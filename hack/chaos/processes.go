@@ -128,7 +128,7 @@ func (g *processes) stopAPI(ctx context.Context) (func(context.Context) error, e
 	return stopAPI(ctx, g.p.Cluster)
 }
 
-func (g *processes) cutAPI(context.Context) (cut int, err error) {
+func (g *processes) cutAPI(context.Context, bool) (cut int, err error) {
 	for _, w := range g.api {
 		cut += w.Cut()
 	}
