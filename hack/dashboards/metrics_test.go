@@ -56,9 +56,9 @@ func metricsAreAsDocumented(ctx context.Context, t *testing.T, r *rehearsal.Rehe
 	for _, s := range series {
 		name, labels := describe(s.Labels, types)
 		// A label without a value is none to Prometheus.
-		known := append(served[name].Labels, labels...)
-		slices.Sort(known)
-		served[name] = metric{Type: types[name], Labels: slices.Compact(known)}
+		labels = append(labels, served[name].Labels...)
+		slices.Sort(labels)
+		served[name] = metric{Type: types[name], Labels: slices.Compact(labels)}
 		if from[name] == nil {
 			from[name] = map[string]bool{}
 		}

@@ -120,16 +120,16 @@ func (s *things) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}}
-	rest := s.names
+	names := s.names
 	if after := r.URL.Query().Get("continue"); after != "" {
-		for rest[0] != after {
-			rest = rest[1:]
+		for names[0] != after {
+			names = names[1:]
 		}
 	}
-	if r.URL.Query().Get("limit") == "2" && len(rest) > 2 {
-		list.Continue, rest = rest[2], rest[:2]
+	if r.URL.Query().Get("limit") == "2" && len(names) > 2 {
+		list.Continue, names = names[2], names[:2]
 	}
-	for _, name := range rest {
+	for _, name := range names {
 		list.Items = append(list.Items, s.object(name))
 	}
 	_ = json.NewEncoder(w).Encode(list)
