@@ -45,8 +45,11 @@ type App struct {
 	departure *departure
 	probes    *probes
 
-	guard *counterpart
-	lock  *guardedLock // nil without leader election
+	// leases talks to the API server of leases: a renewal waits for no slot, or
+	// requests that hang would take the leadership away.
+	leases *rest.Config
+	guard  *counterpart
+	lock   *guardedLock // nil without leader election
 }
 
 // Settings are what a controller tells New of itself.
@@ -101,13 +104,7 @@ func New(ctx context.Context, s Settings, o *Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg = rest.AddUserAgent(cfg, s.Name)
-	// Outermost comes what was wrapped last: the time in the line for a slot
-	// is no time of the API server's.
-	limitPatience(cfg, o.RequestTimeout)
-	LimitInFlight(cfg, o.MaxInFlight)
-
-	app.Config = cfg
+	app.connected(cfg, o)
 	if err := app.setupGuard(o, s.Replaces); err != nil {
 		return nil, err
 	}
@@ -161,6 +158,17 @@ func connect(ctx context.Context, s Settings, log logr.Logger) (*rest.Config, er
 		err = ErrStopped
 	}
 	return cfg, err
+}
+
+// connected sets how to talk to the API server, with what bounds the requests.
+func (a *App) connected(cfg *rest.Config, o *Options) {
+	a.Config = rest.AddUserAgent(cfg, a.Name)
+	// Outermost comes what was wrapped last: the time in the line for a slot
+	// is no time of the API server's.
+	limitPatience(a.Config, o.RequestTimeout)
+	a.leases = rest.CopyConfig(a.Config)
+	a.leases.QPS, a.leases.Burst = -1, -1
+	LimitInFlight(a.Config, o.MaxInFlight)
 }
 
 // setupMetrics registers the metrics of what is reconciled.
@@ -223,7 +231,7 @@ func (a *App) work(ctx context.Context) error {
 }
 
 func (a *App) setupGuard(o *Options, replaces []string) error {
-	leases, err := coordinationclient.NewForConfig(a.Config)
+	leases, err := coordinationclient.NewForConfig(a.leases)
 	if err != nil {
 		return fmt.Errorf("set up the client for leases: %w", err)
 	}
@@ -294,7 +302,7 @@ func (a *App) managerOptions(s Settings, o *Options) (ctrl.Options, error) {
 	options.LeaseDuration = &o.LeaderElection.LeaseDuration
 	options.RenewDeadline = &o.LeaderElection.RenewDeadline
 	options.RetryPeriod = &o.LeaderElection.RetryPeriod
-	if a.lock, err = newLock(rest.CopyConfig(a.Config), a.guard, o.LeaderElection, a.Log); err != nil {
+	if a.lock, err = newLock(rest.CopyConfig(a.leases), a.guard, o.LeaderElection, a.Log); err != nil {
 		return options, err
 	}
 	options.LeaderElectionResourceLockInterface = a.lock

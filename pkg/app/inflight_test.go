@@ -6,11 +6,17 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/go-logr/logr"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -124,5 +130,57 @@ func TestNoRateOfTheClient(t *testing.T) {
 	LimitInFlight(cfg, 1)
 	if cfg.QPS != -1 {
 		t.Errorf("QPS %v, want -1, which is none", cfg.QPS)
+	}
+}
+
+// All slots are taken by requests that hang; the leader still renews its lease
+// and sees whether there is a counterpart.
+func TestLeasesWaitForNoSlot(t *testing.T) {
+	t.Parallel()
+	hanging, end := make(chan struct{}, 1), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/leases") {
+			hanging <- struct{}{}
+			<-end
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		kind := "Lease"
+		if r.URL.Query().Has("fieldSelector") {
+			kind = "LeaseList"
+		}
+		_, _ = io.WriteString(w, `{"apiVersion":"coordination.k8s.io/v1","kind":"`+kind+`"}`)
+	}))
+	defer server.Close()
+	defer close(end)
+	o := &Options{MaxInFlight: 1, RequestTimeout: time.Minute, Namespace: "weir-system"}
+	o.LeaderElection.RenewDeadline = time.Minute
+	a := &App{Name: "test-controller", Log: logr.Discard()}
+	a.connected(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, o)
+	ordinary, err := coordinationclient.NewForConfig(a.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = ordinary.RESTClient().Get().AbsPath("/api/v1/pods").Do(t.Context()).Error() }()
+	<-hanging
+	if err := a.setupGuard(o, nil); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := newLock(rest.CopyConfig(a.leases), a.guard, o.LeaderElection, a.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, _, err := lock.Interface.Get(ctx); err != nil {
+		t.Errorf("the lease cannot be read: %v", err)
+	}
+	if _, err := a.guard.Live(ctx); err != nil {
+		t.Errorf("a counterpart cannot be looked for: %v", err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := ordinary.RESTClient().Get().AbsPath("/apis/coordination.k8s.io/v1/leases").Do(short).Error(); err == nil {
+		t.Error("there was a slot for an ordinary request")
 	}
 }
