@@ -41,7 +41,8 @@ func TestLive(t *testing.T) {
 		want   bool
 	}{
 		"renewed":          {func(*coordinationv1.LeaseSpec) {}, true},
-		"expired":          {func(s *coordinationv1.LeaseSpec) { s.RenewTime.Time = s.RenewTime.Add(-time.Minute) }, false},
+		"expired long ago": {func(s *coordinationv1.LeaseSpec) { s.RenewTime.Time = s.RenewTime.Add(-12 * time.Minute) }, false},
+		"just expired":     {func(s *coordinationv1.LeaseSpec) { s.RenewTime.Time = s.RenewTime.Add(-100 * time.Second) }, true},
 		"about to expire":  {func(s *coordinationv1.LeaseSpec) { s.RenewTime.Time = s.RenewTime.Add(-59 * time.Second) }, true},
 		"released":         {func(s *coordinationv1.LeaseSpec) { s.HolderIdentity = new("") }, false},
 		"without a holder": {func(s *coordinationv1.LeaseSpec) { s.HolderIdentity = nil }, false},

@@ -12,12 +12,17 @@ import (
 
 // sightings say whether leases of others are live, by our own clock: the clocks of
 // those who renew them, or ours, may be off by hours. A lease is live for as long
-// as it says after it was seen to be renewed. Only for the first look there is
-// nothing but its own word. The zero value is ready.
+// as it says after it was seen to be renewed. At the first look it may just have
+// been, unless it should have ended long ago. The zero value is ready.
 type sightings struct {
 	mu    sync.Mutex
 	known map[string]sighting
 }
+
+// doubt is how long a lease that was not looked at before must have ended, by what
+// it says, to be taken for one that nobody holds. For a shorter time a clock that is
+// off is as likely, and two controllers at once are worse than a wait.
+const doubt = 10 * time.Minute
 
 // sighting is what was seen of one lease.
 type sighting struct {
@@ -37,9 +42,9 @@ func (s *sightings) live(lease *coordinationv1.Lease, now time.Time) bool {
 	duration := time.Duration(*spec.LeaseDurationSeconds) * time.Second
 	seen, before := s.known[key]
 	switch {
-	case !before:
-		seen.until = now.Add(min(spec.RenewTime.Add(duration).Sub(now), duration))
-	case !seen.renewed.Equal(spec.RenewTime.Time):
+	case !before && now.Sub(spec.RenewTime.Add(duration)) > doubt:
+		seen.until = now
+	case !before, !seen.renewed.Equal(spec.RenewTime.Time):
 		seen.until = now.Add(duration)
 	}
 	seen.renewed = spec.RenewTime.Time

@@ -19,8 +19,10 @@ func TestLiveByOurClock(t *testing.T) {
 		want    bool
 	}
 	for name, looks := range map[string][]look{
-		"renewed, then no more": {{0, 0, true}, {50 * time.Second, 45 * time.Second, true}, {104 * time.Second, 45 * time.Second, true}, {110 * time.Second, 45 * time.Second, false}},
-		"dead for long":         {{0, -time.Hour, false}, {time.Second, -time.Hour, false}},
+		"renewed, then no more":                     {{0, 0, true}, {50 * time.Second, 45 * time.Second, true}, {104 * time.Second, 45 * time.Second, true}, {110 * time.Second, 45 * time.Second, false}},
+		"dead for long":                             {{0, -time.Hour, false}, {time.Second, -time.Hour, false}},
+		"dead for ten minutes":                      {{0, -11 * time.Minute, true}, {59 * time.Second, -11 * time.Minute, true}, {time.Minute, -11 * time.Minute, false}},
+		"alive, and its clock is 100 s behind ours": {{0, -100 * time.Second, true}, {5 * time.Second, -95 * time.Second, true}, {64 * time.Second, -95 * time.Second, true}, {65 * time.Second, -95 * time.Second, false}},
 		"alive, and its clock is an hour behind ours": {
 			{0, -time.Hour, false}, {5 * time.Second, -time.Hour + 5*time.Second, true}, {64 * time.Second, -time.Hour + 5*time.Second, true},
 			{65 * time.Second, -time.Hour + 5*time.Second, false},
