@@ -56,13 +56,13 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
-	var fs syscall.Statfs_t
-	if syscall.Statfs(m.path, &fs) != nil {
+	var disk syscall.Statfs_t
+	if syscall.Statfs(m.path, &disk) != nil {
 		return // whoever is to write there says so
 	}
-	block := float64(fs.Bsize)
+	block := float64(disk.Bsize)
 	for desc, value := range map[*prometheus.Desc]float64{
-		m.size: float64(fs.Blocks) * block, m.available: float64(fs.Bavail) * block,
+		m.size: float64(disk.Blocks) * block, m.available: float64(disk.Bavail) * block,
 		m.used: float64(m.count(time.Now())), m.bound: float64(m.limit),
 	} {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
@@ -87,17 +87,20 @@ func (m *Metrics) count(now time.Time) int64 {
 func occupied(dir string) (bytes int64) {
 	const unit = 512 // of st_blocks, whatever the file system's blocks are
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return nil
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			bytes += unit * stat.Blocks
+		if err == nil {
+			bytes += unit * blocks(entry)
 		}
 		return nil
 	})
 	return bytes
+}
+
+// blocks is how many units a file or directory takes, 0 if it is gone.
+func blocks(entry fs.DirEntry) int64 {
+	if info, err := entry.Info(); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			return stat.Blocks
+		}
+	}
+	return 0
 }
