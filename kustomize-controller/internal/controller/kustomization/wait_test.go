@@ -39,14 +39,14 @@ func TestResumeWait(t *testing.T) {
 		by    string // what canceled it; "" if it was not
 		gone  bool
 	}{
-		"repeated":                 {before: same, tried: same, since: began},
-		"repeated, asked":          {before: same, tried: same, change: ask, by: bySelf, gone: true},
-		"restart":                  {tried: same, since: began},
-		"restart, asked":           {tried: same, change: ask, by: bySelf, gone: true},
-		"restart, other revision":  {tried: attempt{generation: 1, digest: "sha256:2"}, by: bySource, gone: true},
-		"restart, other spec":      {tried: attempt{generation: 2, digest: "sha256:1"}, by: bySelf, gone: true},
-		"restart, nothing known":   {tried: same, change: func(s *scope) { s.obj.Status.Weir = nil; s.memory.waitSince = time.Time{} }, gone: true},
-		"restart, had its time":    {tried: same, change: failed, since: began.Add(-timeout), gone: true},
+		"repeated":                     {before: same, tried: same, since: began},
+		"repeated, asked":              {before: same, tried: same, change: ask, by: bySelf, gone: true},
+		"restart":                      {tried: same, since: began},
+		"restart, asked":               {tried: same, change: ask, by: bySelf, gone: true},
+		"restart, other revision":      {tried: attempt{generation: 1, digest: "sha256:2"}, by: bySource, gone: true},
+		"restart, other spec":          {tried: attempt{generation: 2, digest: "sha256:1"}, by: bySelf, gone: true},
+		"restart, nothing known":       {tried: same, change: func(s *scope) { s.obj.Status.Weir = nil; s.memory.waitSince = time.Time{} }, gone: true},
+		"restart, had its time":        {tried: same, change: failed, since: began.Add(-timeout), gone: true},
 		"restart, the clock went back": {tried: same, change: func(s *scope) { s.obj.Status.Weir.Wait.Since = metav1.NewTime(now.Add(time.Hour)) }, since: now},
 		"restart, had its time, the clock went back": {tried: same, change: func(s *scope) {
 			failed(s)
