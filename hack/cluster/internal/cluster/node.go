@@ -74,11 +74,11 @@ func (s *supervisor) end(ctx context.Context) error {
 
 // scrap removes what the cluster in dir has outside of the directory, and then the directory, by the given function. Only
 // the directory says what there is outside, so it stays until that is gone.
-func scrap(ctx context.Context, dir string, clear func(dir string) error) error {
+func scrap(ctx context.Context, dir string, erase func(dir string) error) error {
 	if err := removeNode(ctx, dir); err != nil {
 		return fmt.Errorf("%w; \"down\" tries again", err)
 	}
-	return clear(dir)
+	return erase(dir)
 }
 
 // removeNode removes what the node of the cluster in dir has outside of the directory. Its processes are dead or dying.
