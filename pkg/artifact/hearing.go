@@ -31,45 +31,45 @@ func impatient(client *http.Client) *http.Client {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	limited.Transport = &patience{next: next, answer: answerPatience, bytes: bytePatience}
+	limited.Transport = &hearing{next: next, answer: answerPatience, bytes: bytePatience}
 	return &limited
 }
 
-// patience ends requests that go without news for too long.
-type patience struct {
+// hearing ends requests that go without news for too long.
+type hearing struct {
 	next          http.RoundTripper
 	answer, bytes time.Duration
 }
 
 // RoundTrip implements http.RoundTripper.
-func (p *patience) RoundTrip(req *http.Request) (*http.Response, error) {
+func (h *hearing) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	timer := time.AfterFunc(p.answer, func() { cancel(errSilent) })
-	resp, err := p.next.RoundTrip(req.WithContext(ctx))
+	timer := time.AfterFunc(h.answer, func() { cancel(errSilent) })
+	resp, err := h.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		timer.Stop()
 		err = silent(ctx, err)
 		cancel(nil)
 		return nil, err
 	}
-	timer.Reset(p.bytes)
-	resp.Body = &patientBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, patience: p.bytes}
+	timer.Reset(h.bytes)
+	resp.Body = &heardBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, limit: h.bytes}
 	return resp, nil
 }
 
-// patientBody is a body that must not pause for too long.
-type patientBody struct {
+// heardBody is a body that must not pause for too long.
+type heardBody struct {
 	io.ReadCloser
-	ctx      context.Context //nolint:containedctx // Lives as long as one response.
-	cancel   context.CancelCauseFunc
-	timer    *time.Timer
-	patience time.Duration
+	ctx    context.Context //nolint:containedctx // Lives as long as one response.
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	limit  time.Duration
 }
 
 // Read implements io.Reader.
-func (b *patientBody) Read(p []byte) (int, error) {
+func (b *heardBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.timer.Reset(b.patience)
+	b.timer.Reset(b.limit)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = silent(b.ctx, err)
 	}
@@ -77,7 +77,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 }
 
 // Close implements io.Closer.
-func (b *patientBody) Close() error {
+func (b *heardBody) Close() error {
 	b.timer.Stop()
 	b.cancel(nil)
 	return b.ReadCloser.Close()

@@ -46,9 +46,9 @@ const helloDigest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e7304
 func TestASilentServerIsAskedAgain(t *testing.T) {
 	server := silence(t, false)
 	f := NewFetcher(server.Client(), 2, 100)
-	p, ok := f.client.HTTPClient.Transport.(*patience)
+	p, ok := f.client.HTTPClient.Transport.(*hearing)
 	if !ok {
-		t.Fatal("the client has no patience to lose")
+		t.Fatal("the client bears any silence")
 	}
 	p.answer = 100 * time.Millisecond
 	if err := f.Fetch(t.Context(), &meta.Artifact{URL: server.URL + "/a", Digest: helloDigest}, io.Discard); err != nil {
@@ -59,9 +59,9 @@ func TestASilentServerIsAskedAgain(t *testing.T) {
 func TestADownloadThatStopsIsAnError(t *testing.T) {
 	server := silence(t, true)
 	f := NewFetcher(server.Client(), 2, 100)
-	p, ok := f.client.HTTPClient.Transport.(*patience)
+	p, ok := f.client.HTTPClient.Transport.(*hearing)
 	if !ok {
-		t.Fatal("the client has no patience to lose")
+		t.Fatal("the client bears any silence")
 	}
 	p.bytes = 100 * time.Millisecond
 	a := &meta.Artifact{URL: server.URL + "/a", Digest: helloDigest}
