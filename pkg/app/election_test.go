@@ -5,6 +5,7 @@ package app_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -48,6 +49,17 @@ func TestMain(m *testing.M) {
 }
 
 func runCandidate(ctx context.Context, name string, o *app.Options) error {
+	child := exec.CommandContext(context.WithoutCancel(ctx), "sleep", "300")
+	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "child %d\n", child.Process.Pid)
+	defer func() {
+		if ctx.Err() != nil { // It is not to begin anew, which ends it.
+			_ = child.Process.Kill()
+		}
+	}()
 	a, err := app.New(ctx, app.Settings{Name: name, Scheme: clientgoscheme.Scheme}, o)
 	if err != nil {
 		return err
@@ -158,6 +170,9 @@ func (c *contest) serverIsAway() {
 	c.eventually("it is ready", func() bool { return first.probe("readyz") == http.StatusOK })
 	relay.away(true)
 	c.eventually("it has begun anew", func() bool { return first.said("the controller begins anew") && first.said("wait for the API server") })
+	if child := first.child(c); alive(child) {
+		c.Errorf("the child %d is left", child)
+	}
 	c.eventually("it is not ready, and alive", func() bool {
 		return first.probe("readyz") == http.StatusServiceUnavailable && first.probe("healthz") == http.StatusOK
 	})
@@ -230,6 +245,25 @@ func (c *contest) kill(victim *candidate) {
 func (c *candidate) said(text string) bool {
 	log, err := os.ReadFile(c.log)
 	return err == nil && strings.Contains(string(log), text)
+}
+
+// child returns the id of the first process that the candidate has started.
+func (c *candidate) child(t *contest) (pid int) {
+	t.Helper()
+	log, err := os.ReadFile(c.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(string(log), "child %d\n", &pid); err != nil {
+		t.Fatalf("find the child: %v", err)
+	}
+	return pid
+}
+
+// alive reports whether there is a process, or what is left of it for its parent.
+func alive(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return err == nil
 }
 
 // probe returns the status of a probe, and 0 without an answer.

@@ -46,6 +46,7 @@ func (o *Options) Ended(err error) (status int) {
 	log := logger.NewLogger(o.Log)
 	if errors.Is(err, errAnew) {
 		log.Error(err, "the controller begins anew")
+		endChildren()
 		err = replace()
 	}
 	log.Error(err, "the controller has ended")

@@ -81,7 +81,9 @@ type guardedLock struct {
 	// elected are called when the lease was taken.
 	elected []func()
 
-	vigil  vigil
+	vigil vigil
+	// seen is who held the lease at the last look, if anybody.
+	seen   string
 	tenure *tenure
 	// claim makes the identity ours alone, until the process ends.
 	claim io.Closer
@@ -103,8 +105,12 @@ func (l *guardedLock) Create(ctx context.Context, record resourcelock.LeaderElec
 
 // Update takes over or renews a lease.
 func (l *guardedLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	// A release must always pass: it is how a counterpart gets its turn.
+	// A release must always pass: it is how a counterpart gets its turn. But the
+	// elector of a leader that has lost its lease releases whosever it is by then.
 	if record.HolderIdentity == "" {
+		if l.seen != "" && l.seen != l.Identity() {
+			return fmt.Errorf("lease %s is held by %s, and not ours to release", l.Describe(), l.seen)
+		}
 		l.leading.Store(false)
 		l.tenure.resign()
 		return l.Interface.Update(ctx, record)

@@ -45,8 +45,11 @@ func (v *vigil) left(record *resourcelock.LeaderElectionRecord, raw []byte, now 
 func (l *guardedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	for {
 		record, raw, err := l.Interface.Get(ctx)
-		if err != nil || record.HolderIdentity == "" {
-			return record, raw, err
+		if err != nil {
+			return nil, nil, err
+		}
+		if l.seen = record.HolderIdentity; l.seen == "" {
+			return record, raw, nil
 		}
 		ours := record.HolderIdentity == l.Identity()
 		if l.leading.Load() {

@@ -134,6 +134,28 @@ func TestGetWaitsForNobodyElse(t *testing.T) {
 	}
 }
 
+func TestOnlyTheHolderReleases(t *testing.T) {
+	for name, tc := range map[string]struct {
+		holder string
+		want   string
+	}{
+		"ours":   {holder: "us"},
+		"theirs": {holder: "them", want: "them"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lock, held := newHeldLock(tc.holder)
+			lock.leading.Store(true) // We believe so.
+			if _, _, err := lock.Get(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			err := lock.Update(t.Context(), resourcelock.LeaderElectionRecord{})
+			if held.record.HolderIdentity != tc.want || (err != nil) != (tc.want != "") {
+				t.Errorf("held by %q after %v, want %q", held.record.HolderIdentity, err, tc.want)
+			}
+		})
+	}
+}
+
 func TestGetEndsWithItsContext(t *testing.T) {
 	lock, _ := newHeldLock("them")
 	ctx, cancel := context.WithCancel(t.Context())
