@@ -20,7 +20,8 @@ import (
 // quiet is how often a build says that it goes on.
 const quiet = 10 * time.Second
 
-// arguments are those of the go command. Kubernetes' components learn their version from the linker.
+// arguments are those of the go command. Kubernetes' components learn their version from the linker. Without paths of this
+// machine they share what they have in common with Weir's controllers, which are built so too.
 func arguments(p Program, target, version string) []string {
 	const key = "k8s.io/component-base/version."
 	major, minor, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
@@ -31,7 +32,7 @@ func arguments(p Program, target, version string) []string {
 		"-X", key + "gitMajor=" + major,
 		"-X", key + "gitMinor=" + minor,
 	}
-	return []string{"build", "-v", "-tags", p.Name, "-mod=readonly", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", target, "./" + p.source()}
+	return []string{"build", "-v", "-tags", p.Name, "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", strings.Join(flags, " "), "-o", target, "./" + p.source()}
 }
 
 // compile runs the go command and reports on it.
