@@ -177,9 +177,16 @@ func TestMeasuringNothing(t *testing.T) {
 
 func TestTwiceInAProcess(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	for range 2 {
+	for _, lease := range []string{"source-controller-leader-election", "source-controller-leader-election-shard1"} {
 		if _, err := New(registry, manager{scheme: scheme(t)}); err != nil {
 			t.Fatal(err)
+		}
+		r, err := NewResources("source-controller", lease, nil, scheme(t), make(chan struct{}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Register(registry, r); err != nil {
+			t.Fatalf("a second controller of one process: %v", err)
 		}
 	}
 }

@@ -31,6 +31,9 @@ type Resources struct {
 	scheme  *runtime.Scheme
 	kinds   []schema.GroupVersionKind
 	elected <-chan struct{}
+	// controller and lease are the labels of leader. They vary, although not here: a
+	// second controller of one process has the same metrics.
+	controller, lease string
 
 	condition, suspend, leader *prometheus.Desc
 }
@@ -42,10 +45,10 @@ var _ prometheus.Collector = (*Resources)(nil)
 // The channel is closed when this process leads.
 func NewResources(controller, lease string, reader client.Reader, scheme *runtime.Scheme, elected <-chan struct{}, examples []client.Object) (*Resources, error) {
 	r := &Resources{
-		reader: reader, scheme: scheme, elected: elected,
+		reader: reader, scheme: scheme, elected: elected, controller: controller, lease: lease,
 		condition: prometheus.NewDesc("weir_resource_condition", "1 if a condition of an object is True, and 0 if it is False or Unknown.", []string{"kind", "namespace", "name", "type", "reason"}, nil),
 		suspend:   prometheus.NewDesc("weir_resource_suspended", "1 if an object is suspended, and 0 if not.", []string{"kind", "namespace", "name"}, nil),
-		leader:    prometheus.NewDesc("weir_leader", "1 if this process reconciles, and 0 if it stands by.", nil, prometheus.Labels{"controller": controller, "lease": lease}),
+		leader:    prometheus.NewDesc("weir_leader", "1 if this process reconciles, and 0 if it stands by.", []string{"controller", "lease"}, nil),
 	}
 	for _, example := range examples {
 		gvk, err := apiutil.GVKForObject(example, scheme)
@@ -69,10 +72,10 @@ func (r *Resources) Collect(ch chan<- prometheus.Metric) {
 	select {
 	case <-r.elected:
 	default:
-		ch <- prometheus.MustNewConstMetric(r.leader, prometheus.GaugeValue, 0)
+		ch <- prometheus.MustNewConstMetric(r.leader, prometheus.GaugeValue, 0, r.controller, r.lease)
 		return
 	}
-	ch <- prometheus.MustNewConstMetric(r.leader, prometheus.GaugeValue, 1)
+	ch <- prometheus.MustNewConstMetric(r.leader, prometheus.GaugeValue, 1, r.controller, r.lease)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, gvk := range r.kinds {

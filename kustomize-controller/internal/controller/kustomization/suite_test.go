@@ -60,8 +60,20 @@ var (
 	controller *process
 )
 
+// tests are those of the package, and the end of the controller that they share.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	code := t.M.Run()
+	if err := controller.end(); err != nil {
+		fmt.Fprintln(os.Stderr, "the shared controller ended with", err)
+		return max(code, 1)
+	}
+	return code
+}
+
 func TestMain(m *testing.M) {
-	code := testkit.Main(m, func(c *testkit.Cluster) {
+	code := testkit.Main(tests{m}, func(c *testkit.Cluster) {
 		if err := setup(c); err != nil {
 			fmt.Fprintln(os.Stderr, "set up the tests:", err)
 			os.Exit(1)
@@ -141,12 +153,17 @@ func startControllerOn(config *rest.Config, flags ...string) *process {
 // stop ends the controller and waits until it is gone.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	p.cancel()
-	if err := <-p.done; err != nil {
+	if err := p.end(); err != nil {
 		t.Errorf("the controller ended with %v", err)
 	}
+}
+
+// end is stop without a test.
+func (p *process) end() error {
+	p.cancel()
+	err := <-p.done
 	_ = exec.Command("chmod", "-R", "u+w", p.dir).Run()
-	_ = os.RemoveAll(p.dir)
+	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
 // artifactServer serves the artifacts of all test sources.
