@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/weir-gitops/weir/pkg/testkit"
 )
 
@@ -75,18 +77,35 @@ func serve(ctx context.Context, c *testkit.Cluster, end time.Time) error {
 
 // shows returns nil if the API server shows a certificate that ends then.
 func shows(ctx context.Context, c *testkit.Cluster, end time.Time) error {
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //#nosec G402 -- it is only looked at
-	connection, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(c.Config().Host, "https://"))
+	config, err := rest.TLSConfigFor(c.Config())
+	if err != nil {
+		return fmt.Errorf("read the cluster's authority: %w", err)
+	}
+	shown, err := certificateOf(ctx, config, strings.TrimPrefix(c.Config().Host, "https://"))
 	if err != nil {
 		return fmt.Errorf("look at the API server's certificate: %w", err)
+	}
+	if !shown.NotAfter.Equal(end) {
+		return fmt.Errorf("the API server shows a certificate until %s, not %s", shown.NotAfter, end)
+	}
+	return nil
+}
+
+// certificateOf returns the certificate that a server shows. One that is refused, as
+// when it has expired, is in the error that says so.
+func certificateOf(ctx context.Context, config *tls.Config, address string) (*x509.Certificate, error) {
+	dialer := tls.Dialer{Config: config}
+	connection, err := dialer.DialContext(ctx, "tcp", address)
+	if refused, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return refused.UnverifiedCertificates[0], nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = connection.Close() }()
 	secured, ok := connection.(*tls.Conn)
 	if !ok {
-		return errors.New("the API server does not speak TLS")
+		return nil, errors.New("the server does not speak TLS")
 	}
-	if shown := secured.ConnectionState().PeerCertificates[0].NotAfter; !shown.Equal(end) {
-		return fmt.Errorf("the API server shows a certificate until %s, not %s", shown, end)
-	}
-	return nil
+	return secured.ConnectionState().PeerCertificates[0], nil
 }

@@ -53,17 +53,21 @@ func (h *hearing) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	timer.Reset(h.bytes)
-	resp.Body = &heardBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, limit: h.bytes}
+	resp.Body = &heardBody{
+		ReadCloser: resp.Body, cancel: cancel, timer: timer, limit: h.bytes,
+		reason: func(err error) error { return silent(ctx, err) },
+	}
 	return resp, nil
 }
 
 // heardBody is a body that must not pause for too long.
 type heardBody struct {
 	io.ReadCloser
-	ctx    context.Context //nolint:containedctx // Lives as long as one response.
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	limit  time.Duration
+	// reason is the error to return where reading ended with one.
+	reason func(error) error
 }
 
 // Read implements io.Reader.
@@ -71,7 +75,7 @@ func (b *heardBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Reset(b.limit)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = silent(b.ctx, err)
+		err = b.reason(err)
 	}
 	return n, err
 }

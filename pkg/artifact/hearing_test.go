@@ -43,14 +43,20 @@ func silence(t *testing.T, afterHeader bool) *httptest.Server {
 
 const helloDigest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
-func TestASilentServerIsAskedAgain(t *testing.T) {
-	server := silence(t, false)
-	f := NewFetcher(server.Client(), 2, 100)
-	p, ok := f.client.HTTPClient.Transport.(*hearing)
+// limits are those of a fetcher's client.
+func limits(t *testing.T, f *Fetcher) *hearing {
+	t.Helper()
+	h, ok := f.client.HTTPClient.Transport.(*hearing)
 	if !ok {
 		t.Fatal("the client bears any silence")
 	}
-	p.answer = 100 * time.Millisecond
+	return h
+}
+
+func TestASilentServerIsAskedAgain(t *testing.T) {
+	server := silence(t, false)
+	f := NewFetcher(server.Client(), 2, 100)
+	limits(t, f).answer = 100 * time.Millisecond
 	if err := f.Fetch(t.Context(), &meta.Artifact{URL: server.URL + "/a", Digest: helloDigest}, io.Discard); err != nil {
 		t.Error(err)
 	}
@@ -59,11 +65,7 @@ func TestASilentServerIsAskedAgain(t *testing.T) {
 func TestADownloadThatStopsIsAnError(t *testing.T) {
 	server := silence(t, true)
 	f := NewFetcher(server.Client(), 2, 100)
-	p, ok := f.client.HTTPClient.Transport.(*hearing)
-	if !ok {
-		t.Fatal("the client bears any silence")
-	}
-	p.bytes = 100 * time.Millisecond
+	limits(t, f).bytes = 100 * time.Millisecond
 	a := &meta.Artifact{URL: server.URL + "/a", Digest: helloDigest}
 	if err := f.Fetch(t.Context(), a, io.Discard); !errors.Is(err, errSilent) {
 		t.Errorf("error %v, want that the server is silent", err)
